@@ -2,7 +2,7 @@
  * Compares the public surface of each package with its report in `packages/<name>/api`, and fails if they differ.
  * `--update` writes the reports instead. Reads the declarations in `dist`, so build first.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor';
@@ -13,6 +13,9 @@ interface Exporting {
 }
 
 const isUpdate = process.argv.includes('--update');
+/** A folder of this run: two runs at the same time would read each other's reports. */
+const temporary = mkdtempSync(join(tmpdir(), 'api-reports-'));
+process.once('exit', () => rmSync(temporary, { recursive: true }));
 
 /** Writes or compares the report of one entry point. Returns false if it differs. */
 const report = (folder: string, entry: string, types: string): boolean => {
@@ -43,7 +46,7 @@ const report = (folder: string, entry: string, types: string): boolean => {
         enabled: true,
         reportFolder,
         reportFileName: `${name}.api.md`,
-        reportTempFolder: join(tmpdir(), 'api-reports', folder),
+        reportTempFolder: join(temporary, folder),
         includeForgottenExports: false,
       },
       docModel: { enabled: false },

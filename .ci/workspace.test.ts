@@ -33,6 +33,20 @@ test('the workspaces that tests share import only what their rules allow', (t) =
   t.deepEqual(found, []);
 });
 
+test('the manifest of a workspace names the packages of this repository that its files import', (t) => {
+  const found = all.flatMap(({ folder, manifest }) => {
+    if (folder === '.') return [];
+    const named = new Set([manifest.name, ...declared(manifest).map(([name]) => name)]);
+    return sources(folder).flatMap((file) =>
+      importsOf(read(file)).flatMap(({ specifier = '' }) => {
+        const [imported] = /^@worker-runtime\/[^/]+/.exec(specifier) ?? [];
+        return imported === undefined || named.has(imported) ? [] : [`${file}: ${imported}`];
+      }),
+    );
+  });
+  t.deepEqual(found, []);
+});
+
 const trespasses = (file: string, source: string) =>
   relativePathsIn(source).flatMap((path) => trespass(file, path) ?? []);
 

@@ -35,6 +35,7 @@ class ChildProcessSession implements EngineSession {
     this.#child = child;
     child.once('exit', (code, signal) => {
       this.#child = null;
+      child.stdout.destroy(); // a process that it left behind may hold it open, and later output would be refused
       if (!this.#killed.has(child)) this.#context.lost(new Error(`The process ended with ${signal ?? code}`));
     });
     return child;

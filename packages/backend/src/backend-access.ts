@@ -28,6 +28,7 @@ export interface AccessParts {
 
 interface Decided {
   readonly member: Member | null;
+  /** Steady time, in ms: a clock that is set back would keep the decision. */
   readonly at: number;
   readonly authority: AbortSignal;
 }
@@ -185,7 +186,7 @@ export class BackendAccess implements Access {
   /** Returns the member by the decision of the last minute; `undefined` if there is none. */
   #keptIn(id: string, credential: Credential): Member | null | undefined {
     const kept = this.#decided.get(credential)?.get(id);
-    const isFresh = kept && kept.at + DECISION_USED_MS > Date.now();
+    const isFresh = kept && kept.at + DECISION_USED_MS > performance.now();
     return isFresh && kept.authority === credential.authority ? kept.member : undefined;
   }
 
@@ -194,13 +195,13 @@ export class BackendAccess implements Access {
     const { policy, workspaces, log } = this.#parts;
     const workspace = workspaces.get(id);
     if (workspace === undefined) return null;
-    const at = Date.now();
+    const at = performance.now();
     // read before the wait: a change of the policy in between makes the decision a past one
     const { authority } = credential;
     const { person, limit, expiresAt } = credential.kept;
+    const ends = Math.min(Date.now() + STREAM_MS, expiresAt ?? Number.POSITIVE_INFINITY);
     const grant = await decide(policy, person, id, log);
     const scope = grant && narrowed(scopeOf(grant, person, id), limit);
-    const ends = Math.min(at + STREAM_MS, expiresAt ?? Number.POSITIVE_INFINITY);
     const member =
       grant && scope && scope.permissions.length > 0
         ? new Member(credential, workspace, {

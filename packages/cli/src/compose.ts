@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import { methodNotAllowed } from '@worker-runtime/core/plugin-kit';
 import type { MountPlace } from '@worker-runtime/plugin-http';
 import type { UpgradeSource, WsPlugin } from '@worker-runtime/plugin-ws';
 import { EXIT, Failure, usageError } from './failure.ts';
@@ -124,7 +125,7 @@ const mountPods = (place: MountPlace, pods: PodList): void =>
         'The pods are those of all Workers, and your scope is a part of them',
       );
     if (path !== '') throw new RuntimeError('ROUTE_NOT_FOUND');
-    if (method !== 'GET' && method !== 'HEAD') throw new RuntimeError('METHOD_NOT_ALLOWED');
+    if (method !== 'GET' && method !== 'HEAD') throw methodNotAllowed('GET', 'HEAD');
     return Response.json({ items: await pods.list() });
   });
 

@@ -73,7 +73,7 @@ const inBrowser = async (t: ExecutionContext): Promise<void> => {
   await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
   await send('many');
 
-  const backend = await startBackend(t, await pageOf(), served.proxy.url, token);
+  const backend = await startBackend(t, await pageOf(), served.address, token);
   const page = await (await sharedBrowser()).newPage();
   t.teardown(() => page.close());
   page.setDefaultTimeout(TIMEOUT_MS);
@@ -88,7 +88,7 @@ const inBrowser = async (t: ExecutionContext): Promise<void> => {
   await served.stop();
   await served.begin();
   await send('many');
-  served.proxy.cut();
+  served.proxy.reset();
   await send('many');
   await served.runtime.stopWorker('ada');
   await page.waitForFunction('seen.at(-1)?.type === "worker.stopped"');

@@ -179,7 +179,7 @@ const INPUT: WorkerInput = { text: 'go' };
 const serve = async (t: ExecutionContext) => {
   const served = await Served.start();
   t.teardown(() => served.dispose());
-  const api = runtimeClient({ url: served.proxy.url, retryMs: 1 });
+  const api = runtimeClient({ url: served.address, retryMs: 1 });
   await api.createWorker({ engine: 'scripted', workerId: 'ada' });
   return { served, api };
 };
@@ -213,7 +213,7 @@ test('P9: a wait longer than one request survives a lost connection, and the inp
       : [{ type: 'ask', question: { kind: 'question', prompt: 'Well?', options: ['yes'] } }];
   const sending = api.sendInput('ada', INPUT, { waitMs: 90_000 });
   await served.engine.gate('go').reached;
-  served.proxy.cut();
+  served.proxy.reset();
   served.engine.gate('go').open();
   const { run } = await sending;
   t.is(run?.outcome, 'completed');

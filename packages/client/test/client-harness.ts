@@ -16,7 +16,7 @@ export const clientHarness = async (options: Partial<ClientOptions>): Promise<Ru
     limits: { stopDeadlineMs: 300, shutdownDeadlineMs: 1_000 },
     http: { requestTimeoutMs: PATIENCE_MS, idleTimeoutMs: PATIENCE_MS },
   });
-  const shared = { url: served.proxy.url, timeoutMs: PATIENCE_MS };
+  const shared = { url: served.address, timeoutMs: PATIENCE_MS };
   const api = runtimeClient({ ...shared, ...options });
   const archives = archiveClient(shared);
   const begin = async (kept: number): Promise<RuntimeApi> => {

@@ -10,7 +10,7 @@ import {
 import { type ScriptedEngine, scriptedEngine } from '@worker-runtime/core/testing';
 import { type HttpOptions, http } from '@worker-runtime/plugin-http';
 import { wsObservation } from '@worker-runtime/plugin-ws';
-import { TcpProxy } from './tcp-proxy.ts';
+import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 
 type Release = () => void | Promise<void>;
 
@@ -153,7 +153,7 @@ export class Served {
     readonly limits?: Partial<Limits>;
     readonly http?: HttpOptions;
   } = {}): Promise<Served> {
-    const served = new Served(await TcpProxy.open(null), limits, options);
+    const served = new Served(await TcpProxy.to(null), limits, options);
     await served.begin();
     return served;
   }
@@ -166,11 +166,21 @@ export class Served {
   /** The address of the runtime itself, without the proxy. */
   url = '';
 
+  /** The address of the proxy. */
+  get address(): string {
+    return `http://127.0.0.1:${this.proxy.port}`;
+  }
+
   async begin(): Promise<void> {
     const current = new RuntimeProcess(this.#store, this.engine, this.#limits, this.#http);
     this.url = await current.start();
-    this.proxy.target(this.url);
+    this.lead(this);
     this.#process = current;
+  }
+
+  /** Leads later connections to a runtime; null resets them. */
+  lead(other: Served | null): void {
+    this.proxy.lead(other && Number(new URL(other.url).port));
   }
 
   /** Stops the runtime normally. */
@@ -178,15 +188,15 @@ export class Served {
     const current = this.#process;
     this.#process = null;
     await current?.runtime.stop();
-    this.proxy.untarget();
+    this.lead(null);
   }
 
   /** Ends the runtime as `kill -9` would. */
   async kill(): Promise<void> {
     const current = this.#process;
     this.#process = null;
-    this.proxy.untarget();
-    this.proxy.cut();
+    this.lead(null);
+    this.proxy.reset();
     await current?.kill();
     await this.#store.close();
   }

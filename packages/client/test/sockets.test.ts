@@ -13,7 +13,7 @@ import { Served } from './served.ts';
 const serve = async (t: ExecutionContext) => {
   const served = await Served.start();
   t.teardown(() => served.dispose());
-  const api = runtimeClient({ url: served.proxy.url, retryMs: 1, retryMaxMs: 5, ...TRANSPORTS.ws });
+  const api = runtimeClient({ url: served.address, retryMs: 1, retryMaxMs: 5, ...TRANSPORTS.ws });
   return { served, api };
 };
 
@@ -28,7 +28,7 @@ const until = async (items: AsyncIterator<Observation>, type: Observation['type'
 test('P5: streams of different Workers share one socket; a second stream of the same Worker gets its own', async (t) => {
   const { served, api } = await serve(t);
   for (let at = 0; at < 10; at++) await api.createWorker({ engine: 'scripted', workerId: `w${at}` });
-  served.proxy.cut();
+  served.proxy.reset();
   const before = served.proxy.connections;
   const streams = Array.from({ length: 10 }, (_, at) => api.observe(`w${at}`)[Symbol.asyncIterator]());
   const watch = api.watch()[Symbol.asyncIterator]();
@@ -66,7 +66,7 @@ test('Workers arrive one a frame from a runtime that announces no batches, and m
     }
     return seen;
   };
-  t.deepEqual(await watched(served.proxy.url), ['one', 'two', 'three', 'synced']);
+  t.deepEqual(await watched(served.address), ['one', 'two', 'three', 'synced']);
   t.deepEqual(received, ['hello', 'watching', 'workers', 'synced']);
 
   // a runtime of an earlier version refuses fields that it does not know
@@ -105,7 +105,7 @@ test('a socket is tried again if the runtime started after the first one failed'
       sockets.push(this);
     }
   }
-  const api = runtimeClient({ url: served.proxy.url, webSocket: FirstFails as unknown as typeof WebSocket });
+  const api = runtimeClient({ url: served.address, webSocket: FirstFails as unknown as typeof WebSocket });
   const streams = Array.from({ length: 2 }, () => api.observe('ada')[Symbol.asyncIterator]());
   await Promise.all(streams.map((items) => until(items, 'in-flight')));
   const open = sockets.filter(({ readyState }) => readyState === WsWebSocket.OPEN);
@@ -126,7 +126,7 @@ test('streams of the same Worker that begin together open their sockets in paral
       mostAtOnce = Math.max(mostAtOnce, connecting.length);
     }
   }
-  const api = runtimeClient({ url: served.proxy.url, webSocket: Counted as unknown as typeof WebSocket });
+  const api = runtimeClient({ url: served.address, webSocket: Counted as unknown as typeof WebSocket });
   const streams = Array.from({ length: 5 }, () => api.observe('ada')[Symbol.asyncIterator]());
   await Promise.all(streams.map((items) => until(items, 'in-flight')));
   t.deepEqual([mostAtOnce, sockets.length], [5, 5]);
@@ -230,14 +230,14 @@ test('P19: a socket carries the token as a subprotocol, and a wrong token is ref
   const served = await Served.start({ http: { tokens: [{ name: 'ada', sha256, permission: 'observe' }] } });
   t.teardown(() => served.dispose());
   await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
-  served.proxy.cut();
+  served.proxy.reset();
   const before = served.proxy.connections;
-  const api = runtimeClient({ url: served.proxy.url, token, ...TRANSPORTS.ws });
+  const api = runtimeClient({ url: served.address, token, ...TRANSPORTS.ws });
   const items = api.observe('ada', { after: 'start' })[Symbol.asyncIterator]();
   await until(items, 'event');
   t.is(served.proxy.connections - before, 1);
   await items.return?.();
-  const stranger = runtimeClient({ url: served.proxy.url, token: token.replace('a', 'b'), ...TRANSPORTS.ws });
+  const stranger = runtimeClient({ url: served.address, token: token.replace('a', 'b'), ...TRANSPORTS.ws });
   await t.throwsAsync(stranger.observe('ada')[Symbol.asyncIterator]().next(), { code: 'UNAUTHENTICATED' });
 });
 

@@ -21,7 +21,7 @@ const serve = async (t: ExecutionContext, http: HttpOptions) => {
   t.teardown(() => served.dispose());
   served.engine.script = { hello: [{ type: 'text', text: 'hi' }] };
   const clientOf = (token?: string): RuntimeClient =>
-    runtimeClient({ url: served.proxy.url, retryMs: 1, ...(token !== undefined && { token }) });
+    runtimeClient({ url: served.address, retryMs: 1, ...(token !== undefined && { token }) });
   return {
     observer: clientOf(secretOf('observe')),
     operator: clientOf(secretOf('operate')),

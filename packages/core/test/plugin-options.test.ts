@@ -3,6 +3,7 @@ import { RuntimeError } from '../src/index.ts';
 import {
   list,
   type OptionReader,
+  object,
   oneOf,
   optional,
   readOptions,
@@ -45,6 +46,13 @@ test('options are read by their types from flags or code, and a missing one has 
   const flags = { file: 'a', flushMs: '0250', only: 'x, y,z', format: 'text', isLoud: true };
   t.deepEqual(readOptions('audit', flags, READERS), { ...flags, flushMs: 250, only: ['x', 'y', 'z'] });
   t.deepEqual(readOptions('none', {}, {}), {});
+});
+
+test('an object is read from code or from JSON text', (t) => {
+  const read = (value: unknown) => readOptions('audit', { sinks: value }, { sinks: object }).sinks;
+  for (const value of [{ a: { b: 1 } }, '{"a":{"b":1}}']) t.deepEqual(read(value), { a: { b: 1 } });
+  for (const value of ['', '{', '[]', 'null', '1', [], null, 1, undefined])
+    t.throws(() => read(value), { message: /audit\.sinks .*must be an object, or JSON text of one$/ });
 });
 
 test('an unknown, missing or invalid option is refused, and the message names it', (t) => {

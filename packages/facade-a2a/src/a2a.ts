@@ -1,6 +1,12 @@
 import { hash } from 'node:crypto';
-import { RuntimeError, type WorkerDetail } from '@worker-runtime/core';
-import { decodedName, problemAnswer, type Serving } from '@worker-runtime/core/plugin-kit';
+import type { WorkerDetail } from '@worker-runtime/core';
+import {
+  decodedName,
+  methodNotAllowed,
+  problemAnswer,
+  routeIn,
+  type Serving,
+} from '@worker-runtime/core/plugin-kit';
 import type { A2aRuntime, Exchange } from './a2a-runtime.ts';
 import { type AgentDescription, agentCardOf } from './agent-card.ts';
 import { answerRpc } from './rpc.ts';
@@ -22,7 +28,7 @@ export interface A2aOptions {
   readonly bodyBytes?: number;
 }
 
-const ROUTE = /^(.*?\/([^/]+))(?:\/(\.well-known\/agent-card\.json)|\/files\/(sha256-[0-9a-f]{64}))?\/?$/;
+const ROUTE = /\/([^/]+)(?:\/(\.well-known\/agent-card\.json)|\/files\/(sha256-[0-9a-f]{64}))?\/?$/;
 
 const cardAnswer = async (
   { runtime, workerId, agent, url }: Exchange,
@@ -54,13 +60,14 @@ export const answerA2a = async (
   runtime: A2aRuntime,
   options: A2aOptions,
   request: Request,
-  { actor = null, ending }: Serving,
+  serving: Serving,
 ): Promise<Response> => {
+  const { actor = null, ending } = serving;
   const { pathname, origin } = new URL(request.url);
-  const [, path = '', name, card, digest] = ROUTE.exec(pathname) ?? [];
-  if (name === undefined) throw new RuntimeError('ROUTE_NOT_FOUND');
+  const [route, name = '', card, digest] = routeIn(ROUTE, request, serving);
   const isCall = card === undefined && digest === undefined;
-  if (request.method !== (isCall ? 'POST' : 'GET')) throw new RuntimeError('METHOD_NOT_ALLOWED');
+  const method = isCall ? 'POST' : 'GET';
+  if (request.method !== method) throw methodNotAllowed(method);
   const agent = decodedName(name);
   const exchangeOf = async (): Promise<Exchange> => ({
     runtime,
@@ -69,7 +76,7 @@ export const answerA2a = async (
     ending: ending ?? null,
     agent,
     workerId: (await options.workerOf?.(agent, request)) ?? agent,
-    url: (options.origin ?? origin) + path,
+    url: `${options.origin ?? origin}${pathname.slice(0, -route.length)}/${name}`,
   });
   if (isCall) return answerRpc(exchangeOf, request, options.bodyBytes ?? 1_048_576);
   const exchange = await exchangeOf();

@@ -1,11 +1,11 @@
 import type { JsonValue, OpenRequest } from '@worker-runtime/core';
-import { answerRequest, isObject } from '@worker-runtime/core/plugin-kit';
+import { answerRequest, isObject, refuse } from '@worker-runtime/core/plugin-kit';
 import { meantOption } from '@worker-runtime/core/views';
 import type { Exchange } from './a2a-runtime.ts';
 import type { Content, MessageRequest } from './message-request.ts';
 import { optionalTextAt } from './parameters.ts';
 import { readTask } from './read-task.ts';
-import { A2aError, refuse } from './rpc-error.ts';
+import { A2aError } from './rpc-error.ts';
 import type { TaskFold } from './task-fold.ts';
 
 interface Answer {

@@ -29,7 +29,7 @@ export const plugin = (options: Readonly<Record<string, unknown>> = {}): FacadeP
     name: 'facade-a2a',
     apply: () => {},
     mountOn: (place) =>
-      place.mount('a2a', 'observe', (request, { served, caller, ending }) =>
+      place.mount('a2a', 'observe', (request, { served, caller, path, ending }) =>
         // the server has applied its own limit
         answerA2a(
           served,
@@ -37,6 +37,7 @@ export const plugin = (options: Readonly<Record<string, unknown>> = {}): FacadeP
           request,
           {
             actor: caller.name,
+            path,
             ending,
           },
         ),

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '@worker-runtime/core';
-import { isObject } from '@worker-runtime/core/plugin-kit';
+import { isObject, refuse } from '@worker-runtime/core/plugin-kit';
 import {
   type Fields,
   flagAt,
@@ -9,7 +9,7 @@ import {
   optionalTextAt,
   textAt,
 } from './parameters.ts';
-import { A2aError, refuse } from './rpc-error.ts';
+import { A2aError } from './rpc-error.ts';
 
 /** A part of a message. */
 export type Content =

@@ -1,6 +1,5 @@
 import type { JsonObject } from '@worker-runtime/core';
-import { isObject } from '@worker-runtime/core/plugin-kit';
-import { refuse } from './rpc-error.ts';
+import { isObject, refuse } from '@worker-runtime/core/plugin-kit';
 
 export type Fields = Readonly<Record<string, unknown>>;
 

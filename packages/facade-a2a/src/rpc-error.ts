@@ -1,5 +1,5 @@
 import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
-import { refusal, STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
 
 /** The errors that A2A and JSON-RPC define, by the reason that clients get. */
 const NUMBERS = {
@@ -28,11 +28,6 @@ export class A2aError extends Error {
     this.reason = reason;
   }
 }
-
-/** @throws INVALID_REQUEST always, about the part of the parameters at `pointer` */
-export const refuse = (pointer: string, message: string): never => {
-  throw refusal(pointer, message);
-};
 
 /** Codes of the runtime for which A2A has an error of its own. */
 const REASONS: Readonly<Partial<Record<ErrorCode, keyof typeof NUMBERS>>> = {

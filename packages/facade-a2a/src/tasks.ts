@@ -1,10 +1,11 @@
 import { type EventType, RuntimeError } from '@worker-runtime/core';
+import { refuse } from '@worker-runtime/core/plugin-kit';
 import type { Exchange } from './a2a-runtime.ts';
 import { checkTenant, taskIdOf } from './message-request.ts';
 import { type Framing, streamTask } from './messages.ts';
 import { type Fields, flagAt, historyLengthAt, numberAt, optionalTextAt } from './parameters.ts';
 import { readTask } from './read-task.ts';
-import { A2aError, refuse } from './rpc-error.ts';
+import { A2aError } from './rpc-error.ts';
 import type { Task } from './task.ts';
 
 export const getTask = async (exchange: Exchange, params: Fields): Promise<Task> => {

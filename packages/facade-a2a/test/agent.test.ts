@@ -252,7 +252,9 @@ for (const place of PLACES) {
     const plain = await send(url, { method: 'POST', headers: { 'content-type': 'text/plain' }, body: '{}' });
     t.true(plain.status === 415 || /"code":-32005/.test(await plain.text()));
     t.is((await post(JSON.stringify({ text: 'x'.repeat(1_100_000) }))).status, 413);
-    t.is((await send(url)).status, 405);
+    const foreign = await send(url);
+    t.is(foreign.status, 405);
+    t.is(foreign.headers.get('allow'), 'POST');
     t.is((await send(`${url}/files/sha256-${'0'.repeat(64)}`)).status, 404);
     // fields that a later version may have are ignored, as the protocol says
     const later = await call('SendMessage', message({ later: 1, messageId: 'l' }));
@@ -351,6 +353,14 @@ test('an agent is mapped to a Worker, described by the program, and a stranger i
   const task = taskIn(await client.sendMessage(textMessage('hello')));
   t.deepEqual([task.contextId, ...textsOf(task)], ['help', 'hi']);
   t.is((await runtime.overview('ada')).inputs, 1);
+});
+
+test('below a mount, a path with other segments than a route is not found', async (t) => {
+  const { url } = await start(t, 'mounted', {});
+  const card = '/.well-known/agent-card.json';
+  t.is((await fetch(url + card)).status, 200);
+  for (const path of [`/ada${card}`, `/x${card}`, `${card}/x`])
+    t.is((await fetch(url + path)).status, 404, path);
 });
 
 test('P60: through a mount, commands have the name of the token, and need its permission', async (t) => {

@@ -1,11 +1,12 @@
-import { RuntimeError } from '@worker-runtime/core';
 import {
   type CallOptions,
   decodedName,
   jsonBody,
   type LogEnd,
+  methodNotAllowed,
   problemAnswer,
   readLogEnd,
+  routeIn,
   type Serving,
 } from '@worker-runtime/core/plugin-kit';
 import type { AgUiRuntime } from './ag-ui-runtime.ts';
@@ -71,10 +72,12 @@ export const answerAgUi = async (
   runtime: AgUiRuntime,
   { workerOf, bodyBytes = 1_048_576 }: AgUiOptions,
   request: Request,
-  { actor = null, ending }: Serving,
+  serving: Serving,
 ): Promise<Response> => {
-  const agent = decodedName(new URL(request.url).pathname.split('/').at(-1) ?? '');
-  if (request.method !== 'POST') throw new RuntimeError('METHOD_NOT_ALLOWED');
+  const { actor = null, ending } = serving;
+  const [, name] = routeIn(/\/([^/]+)$/, request, serving);
+  const agent = decodedName(name as string);
+  if (request.method !== 'POST') throw methodNotAllowed('POST');
   const input = runInputOf(await jsonBody(request, bodyBytes));
   const workerId = (await workerOf?.(agent, request)) ?? agent;
   const call = actor === null ? {} : { actor };

@@ -16,9 +16,13 @@ export const plugin = (options: Readonly<Record<string, unknown>> = {}): FacadeP
     name: 'facade-ag-ui',
     apply: () => {},
     mountOn: (place) =>
-      place.mount('ag-ui', 'observe', (request, { served, caller, ending }) =>
+      place.mount('ag-ui', 'observe', (request, { served, caller, path, ending }) =>
         // the server has applied its own limit
-        answerAgUi(served, { bodyBytes: Number.MAX_SAFE_INTEGER }, request, { actor: caller.name, ending }),
+        answerAgUi(served, { bodyBytes: Number.MAX_SAFE_INTEGER }, request, {
+          actor: caller.name,
+          path,
+          ending,
+        }),
       ),
   };
 };

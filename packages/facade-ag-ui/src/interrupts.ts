@@ -1,9 +1,8 @@
 import type { OpenRequest } from '@worker-runtime/core';
-import { answerRequest, type CallOptions } from '@worker-runtime/core/plugin-kit';
+import { answerRequest, type CallOptions, refuse } from '@worker-runtime/core/plugin-kit';
 import { meantOption } from '@worker-runtime/core/views';
 import type { Interrupt } from './ag-ui-event.ts';
 import type { AgUiRuntime } from './ag-ui-runtime.ts';
-import { refuse } from './refuse.ts';
 import type { Answer } from './run-input.ts';
 import { toolCallIdOf } from './tool-call.ts';
 

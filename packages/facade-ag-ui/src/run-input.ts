@@ -1,6 +1,5 @@
 import type { JsonValue } from '@worker-runtime/core';
-import { isObject } from '@worker-runtime/core/plugin-kit';
-import { refuse } from './refuse.ts';
+import { isObject, refuse } from '@worker-runtime/core/plugin-kit';
 
 /** A part of an input: text, or the bytes of a file. */
 type ContentPart =

@@ -205,8 +205,13 @@ for (const place of PLACES) {
       t.is(answer.status, status, String(text));
       t.regex(await answer.text(), text);
     }
+    const large = inputOf([{ ...hello, content: 'x'.repeat(1_100_000) }]);
+    const { details } = (await (await scene.post(large)).json()) as { readonly details: unknown };
+    t.like(details, { limit: 'bodyBytes' });
     t.is((await scene.post(inputOf([hello]), 'nobody')).status, 404);
-    t.is((await scene.fetch(scene.url)).status, 405);
+    const foreign = await scene.fetch(scene.url);
+    t.is(foreign.status, 405);
+    t.is(foreign.headers.get('allow'), 'POST');
     t.is((await scene.runtime.events('ada', { types: ['input.accepted'] })).items.length, 0);
 
     const open = await scene.post(inputOf([hello]));
@@ -361,6 +366,13 @@ test('P22: a client that reads nothing delays no run and no other client', async
   await take(agent);
   t.is(agent.messages.at(-1)?.content, 'next');
   await stalled.body?.cancel();
+});
+
+test('below a mount, a path with other segments than a route is not found', async (t) => {
+  const scene = await start(t, 'mounted', { hello: words('hi') });
+  for (const agent of ['ada/ada', 'other/ada', 'ada/'])
+    t.is((await scene.post(inputOf([hello]), agent)).status, 404, agent);
+  t.is((await scene.runtime.overview('ada')).inputs, 0);
 });
 
 test('P60: through a mount, commands have the name of the token, and need its permission', async (t) => {

@@ -1,5 +1,5 @@
 import { ErrorCode, McpError } from '@modelcontextprotocol/sdk/types.js';
-import type { CallOptions, ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import type { CallOptions, ServedRuntime, Serving } from '@worker-runtime/core/plugin-kit';
 
 /** The calls of a runtime that the façade needs. A `Runtime`, a remote client and a served runtime have them. */
 export type McpRuntime = Pick<
@@ -18,21 +18,14 @@ export type McpRuntime = Pick<
   | 'transcript'
 >;
 
-/** The facts about one request over HTTP that the request does not have. */
-export interface Serving {
-  readonly runtime: McpRuntime;
-  /** The name of the caller, for its sessions and for the events of its commands. */
-  readonly caller: string | null;
-  /** Aborts when the answer has to end. Its reason is the error that the client gets. */
-  readonly ending: AbortSignal | null;
-}
-
 /** How many notifications may wait for a client that reads slowly, until the next one waits too. */
 const WAITING_NOTIFICATIONS = 16;
 
 /** One request over HTTP, with its answer. A session has many, and each has the permissions of its own caller, and one request of the protocol. */
 export class Exchange {
   readonly runtime: McpRuntime;
+  /** The name of the caller, for its sessions. */
+  readonly caller: string | null;
   readonly call: CallOptions;
   readonly ending: AbortSignal;
   /** Aborts when the client no longer reads the answer. */
@@ -42,9 +35,10 @@ export class Exchange {
   /** Continues the call that waits for the client. */
   #resume = (): void => {};
 
-  constructor({ runtime, caller, ending }: Serving, request: Request) {
+  constructor(runtime: McpRuntime, request: Request, { actor = null, ending }: Serving) {
     this.runtime = runtime;
-    this.call = caller === null ? {} : { actor: caller };
+    this.caller = actor;
+    this.call = actor === null ? {} : { actor };
     this.ending = ending ?? new AbortController().signal;
     request.signal.addEventListener('abort', () => this.#left.abort(), { once: true });
   }

@@ -18,8 +18,8 @@ export const plugin = (options: Readonly<Record<string, unknown>> = {}): FacadeP
     name: 'facade-mcp',
     apply: () => {},
     mountOn: (place) =>
-      place.mount('mcp', 'observe', (request, { served, caller, ending }) =>
-        sessions.answer(request, { runtime: served, caller: caller.name, ending }),
+      place.mount('mcp', 'observe', (request, { served, caller, path, ending }) =>
+        sessions.answer(served, request, { actor: caller.name, path, ending }),
       ),
   };
 };

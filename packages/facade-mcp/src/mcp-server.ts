@@ -27,8 +27,8 @@ export const mcpServer = (
   const sessions = new McpSessions({ bodyBytes });
   return async (request) => {
     try {
-      const caller = (await callerOf?.(request)) ?? null;
-      return await sessions.answer(request, { runtime, caller, ending: null });
+      const actor = (await callerOf?.(request)) ?? null;
+      return await sessions.answer(runtime, request, { actor });
     } catch (error) {
       return problemAnswer(error);
     }

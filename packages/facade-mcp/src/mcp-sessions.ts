@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { RuntimeError } from '@worker-runtime/core';
-import { limitReached } from '@worker-runtime/core/plugin-kit';
-import { Exchange, type Serving } from './exchange.ts';
+import { limitReached, methodNotAllowed, routeIn, type Serving } from '@worker-runtime/core/plugin-kit';
+import { Exchange, type McpRuntime } from './exchange.ts';
 import { McpSession } from './mcp-session.ts';
 
 /** The most sessions of one caller. Another one replaces the one that was used least recently and answers nothing now. */
@@ -19,34 +18,35 @@ export class McpSessions {
     this.#bodyBytes = bodyBytes;
   }
 
-  /** @throws METHOD_NOT_ALLOWED · LIMIT_REACHED the caller has too many sessions that answer a request now */
-  async answer(request: Request, serving: Serving): Promise<Response> {
+  /** @throws ROUTE_NOT_FOUND · METHOD_NOT_ALLOWED · LIMIT_REACHED the caller has too many sessions that answer a request now */
+  async answer(runtime: McpRuntime, request: Request, serving: Serving): Promise<Response> {
+    routeIn(/\/?$/, request, serving);
     // there are no messages outside of answers, so there is no stream for them: a client takes 405 for that
-    if (request.method !== 'POST' && request.method !== 'DELETE')
-      throw new RuntimeError('METHOD_NOT_ALLOWED');
+    if (request.method !== 'POST' && request.method !== 'DELETE') throw methodNotAllowed('POST', 'DELETE');
     const id = request.headers.get('mcp-session-id');
-    if (id === null) return this.#begin(request, serving);
+    const exchange = new Exchange(runtime, request, serving);
+    if (id === null) return this.#begin(request, exchange);
     const session = this.#all.get(id);
-    if (session?.caller !== serving.caller || session === undefined)
+    if (session?.caller !== exchange.caller || session === undefined)
       return Response.json(NOT_FOUND, { status: 404 });
     this.#all.delete(id);
     this.#all.set(id, session);
-    return session.answer(request, new Exchange(serving, request));
+    return session.answer(request, exchange);
   }
 
-  async #begin(request: Request, serving: Serving): Promise<Response> {
+  async #begin(request: Request, exchange: Exchange): Promise<Response> {
     const session = await McpSession.open({
-      caller: serving.caller,
+      caller: exchange.caller,
       bodyBytes: this.#bodyBytes,
       makeId: () => {
-        this.#makeRoom(serving.caller);
+        this.#makeRoom(exchange.caller);
         return randomUUID();
       },
       opened: (id) => void this.#all.set(id, session),
       closed: (id) => void this.#all.delete(id),
     });
     try {
-      const answer = await session.answer(request, new Exchange(serving, request));
+      const answer = await session.answer(request, exchange);
       // the request began no session, and the transport has refused it
       if (session.id === undefined) await session.close();
       return answer;

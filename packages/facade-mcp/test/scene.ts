@@ -6,14 +6,13 @@ import {
   ElicitRequestSchema,
   type ElicitResult,
 } from '@modelcontextprotocol/sdk/types.js';
-import type { Script, ScriptStep } from '@worker-runtime/core/testing';
+import type { Script } from '@worker-runtime/core/testing';
 import {
   type FacadeOptions,
   type FacadeScene,
   type Place,
   startFacade,
 } from '@worker-runtime/test-facades/facade-scene';
-import { permission, words } from '@worker-runtime/test-facades/facade-script';
 import type { ExecutionContext } from 'ava';
 import { mcpServer, plugin } from '../src/index.ts';
 
@@ -117,24 +116,3 @@ export const start = async (
 /** Returns the text blocks of a result, joined. */
 export const textOf = ({ content }: CallToolResult): string =>
   content.flatMap((block) => (block.type === 'text' ? [block.text] : [])).join('');
-
-/** An answer with all kinds of parts. */
-export const rich: readonly ScriptStep[] = [
-  { type: 'step-start', model: 'm1' },
-  { type: 'reasoning', text: 'I should read' },
-  ...words('Let ', 'me ', 'see.'),
-  { type: 'message' },
-  { type: 'tool-call', call: 'c1', name: 'read', title: 'Read notes', input: { path: 'notes' } },
-  { type: 'tool-result', call: 'c1', output: { lines: 3 } },
-  { type: 'tool-call', call: 'c2', name: 'write', input: { path: 'notes' } },
-  permission('c2', (decision) => [
-    decision === 'yes'
-      ? { type: 'tool-result', call: 'c2', output: 'written' }
-      : { type: 'tool-result', call: 'c2', error: 'refused', denied: true },
-  ]),
-  { type: 'step-finish', finish: 'tool-calls' },
-  { type: 'step-start', model: 'm1' },
-  ...words('All ', 'done ', '😀', '.'),
-  { type: 'message' },
-  { type: 'step-finish', finish: 'stop' },
-];

@@ -3,9 +3,9 @@ import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import type { FilePart } from '@worker-runtime/core';
 import type { ScriptStep } from '@worker-runtime/core/testing';
 import { logged, PLACES } from '@worker-runtime/test-facades/facade-scene';
-import { words } from '@worker-runtime/test-facades/facade-script';
+import { rich, words } from '@worker-runtime/test-facades/facade-script';
 import test, { type ExecutionContext } from 'ava';
-import { type Connected, rich, type Scene, start, textOf } from './scene.ts';
+import { type Connected, type Scene, start, textOf } from './scene.ts';
 
 const ANSWER = 'Let me see.All done 😀.';
 
@@ -84,8 +84,8 @@ for (const place of PLACES) {
       await isSameAsLog(t, scene, connected, result);
       t.is(textOf(result), ANSWER);
       const { items } = await scene.runtime.events('ada', { before: 'end', types: ['tool.finished'] });
-      const last = items.at(-1)?.data;
-      t.is(last && 'denied' in last ? last.denied : undefined, denied as true | undefined);
+      const asked = items.findLast(({ data }) => 'call' in data && data.call === 'c2')?.data;
+      t.is(asked && 'denied' in asked ? asked.denied : undefined, denied as true | undefined);
     }
     t.deepEqual(seen.at(-1), ['Write the file?', ['decision']]);
     const waiting = await connected.call('send_input', { workerId: 'ada', text: 'hello' });
@@ -256,7 +256,9 @@ for (const place of PLACES) {
     t.is((await post(JSON.stringify({ hello: 1 }))).status, 400);
     t.is((await post(ping, { 'mcp-session-id': 'another' })).status, 404);
     t.is((await post(ping, { accept: 'text/html' })).status, 406);
-    t.is((await scene.fetch(scene.url, { headers })).status, 405);
+    const foreign = await scene.fetch(scene.url, { headers });
+    t.is(foreign.status, 405);
+    t.is(foreign.headers.get('allow'), 'POST, DELETE');
     t.is((await scene.fetch(scene.url, { method: 'PUT', headers, body: ping })).status, 405);
     t.is((await scene.fetch(scene.url, { method: 'DELETE', headers })).status, 200);
     t.is((await post(ping)).status, 404);
@@ -417,6 +419,12 @@ test('P95: a batch has one request that is carried out, so that a request to the
   }
   const { items } = await scene.runtime.events('ada', { types: ['input.accepted'] });
   t.is(items.length, 1);
+});
+
+test('below a mount, a path with other segments than a route is not found', async (t) => {
+  const { url } = await start(t, 'mounted', {});
+  for (const path of ['/mcp', '/ada', '/%'])
+    t.is((await fetch(url + path)).status, path === '/%' ? 400 : 404, path);
 });
 
 test('P60: through a mount, commands have the name of the token, and sessions belong to their caller', async (t) => {

@@ -1,7 +1,6 @@
 import { type OpenRequest, RuntimeError } from '@worker-runtime/core';
-import { answerRequest } from '@worker-runtime/core/plugin-kit';
+import { answerRequest, refuse } from '@worker-runtime/core/plugin-kit';
 import { meantOption } from '@worker-runtime/core/views';
-import { refuse } from './error-answer.ts';
 import type { Exchange } from './openai-runtime.ts';
 import type { ResponsePart } from './response-id.ts';
 import type { Approval } from './response-request.ts';

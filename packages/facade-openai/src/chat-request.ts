@@ -1,5 +1,4 @@
-import { isObject } from '@worker-runtime/core/plugin-kit';
-import { refuse } from './error-answer.ts';
+import { isObject, refuse } from '@worker-runtime/core/plugin-kit';
 import { contentAt, type InputContent } from './input-content.ts';
 import { flagAt, parametersOf, textAt } from './parameters.ts';
 

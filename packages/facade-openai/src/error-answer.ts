@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { refusal, STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { allowOf, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 
 /** An error as the API describes it. */
 export interface ApiError {
@@ -27,15 +27,10 @@ export const errorAnswer = (error: unknown, mayRetry = RuntimeError.from(error).
     { error: apiErrorOf(error) },
     {
       status: STATUS_OF[RuntimeError.from(error).code],
-      headers: { 'x-should-retry': String(mayRetry) },
+      headers: { 'x-should-retry': String(mayRetry), ...allowOf(RuntimeError.from(error)) },
     },
   );
 
 /** Returns the answer for an error after an input was accepted. Only with a key, the same request again is no other input. */
 export const acceptedErrorAnswer = ({ headers }: Request, error: unknown): Response =>
   errorAnswer(error, headers.has('idempotency-key') && RuntimeError.from(error).retryable);
-
-/** @throws INVALID_REQUEST always, about the part of the body at `pointer` */
-export const refuse = (pointer: string, message: string): never => {
-  throw refusal(pointer, message);
-};

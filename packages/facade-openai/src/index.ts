@@ -16,9 +16,13 @@ export const plugin = (options: Readonly<Record<string, unknown>> = {}): FacadeP
     name: 'facade-openai',
     apply: () => {},
     mountOn: (place) =>
-      place.mount('openai', 'observe', (request, { served, caller, ending }) =>
+      place.mount('openai', 'observe', (request, { served, caller, path, ending }) =>
         // the server has applied its own limit
-        answerOpenAi(served, { bodyBytes: Number.MAX_SAFE_INTEGER }, request, { actor: caller.name, ending }),
+        answerOpenAi(served, { bodyBytes: Number.MAX_SAFE_INTEGER }, request, {
+          actor: caller.name,
+          path,
+          ending,
+        }),
       ),
   };
 };

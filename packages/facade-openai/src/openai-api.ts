@@ -1,5 +1,11 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { decodedName, jsonBody, type Serving } from '@worker-runtime/core/plugin-kit';
+import {
+  decodedName,
+  jsonBody,
+  methodNotAllowed,
+  routeIn,
+  type Serving,
+} from '@worker-runtime/core/plugin-kit';
 import { createCompletion } from './chat-completions.ts';
 import { errorAnswer } from './error-answer.ts';
 import { listModels, retrieveModel } from './models.ts';
@@ -21,29 +27,29 @@ const ROUTE = /\/(?:(responses|models)(?:\/([^/]+)(\/cancel)?)?|(chat\/completio
 const routed = (
   exchange: Exchange,
   { bodyBytes = 1_048_576, workerOf }: OpenAiApiOptions,
+  serving: Serving,
 ): Promise<Response> => {
   const { request } = exchange;
-  const [, list, name, cancel, chat] = ROUTE.exec(new URL(request.url).pathname) ?? [];
+  const [, list, name, cancel, chat] = routeIn(ROUTE, request, serving);
   const id = name === undefined ? null : decodedName(name);
-  const isPost = request.method === 'POST';
-  const allow = (isAllowed: boolean): void => {
-    if (!isAllowed) throw new RuntimeError('METHOD_NOT_ALLOWED');
+  const assertMethod = (method: string): void => {
+    if (request.method !== method) throw methodNotAllowed(method);
   };
   const body = () => jsonBody(request, bodyBytes);
   if (chat !== undefined) {
-    allow(isPost);
+    assertMethod('POST');
     return body().then((read) => createCompletion(exchange, read));
   }
   if (list === 'responses' && id === null) {
-    allow(isPost);
+    assertMethod('POST');
     return body().then((read) => createResponse(exchange, read));
   }
   if (list === 'responses' && id !== null) {
-    allow(isPost === (cancel !== undefined) && (isPost || request.method === 'GET'));
+    assertMethod(cancel === undefined ? 'GET' : 'POST');
     return cancel === undefined ? retrieveResponse(exchange, id) : cancelResponse(exchange, id);
   }
   if (list === 'models' && cancel === undefined && (id !== null || !workerOf)) {
-    allow(request.method === 'GET');
+    assertMethod('GET');
     return id === null ? listModels(exchange) : retrieveModel(exchange, id);
   }
   throw new RuntimeError('ROUTE_NOT_FOUND');
@@ -54,8 +60,9 @@ export const answerOpenAi = async (
   runtime: OpenAiRuntime,
   options: OpenAiApiOptions,
   request: Request,
-  { actor = null, ending }: Serving,
+  serving: Serving,
 ): Promise<Response> => {
+  const { actor = null, ending } = serving;
   const exchange: Exchange = {
     runtime,
     request,
@@ -64,7 +71,7 @@ export const answerOpenAi = async (
     workerOf: async (model) => options.workerOf?.(model, request) ?? model,
   };
   try {
-    return await routed(exchange, options);
+    return await routed(exchange, options, serving);
   } catch (error) {
     return errorAnswer(error);
   }

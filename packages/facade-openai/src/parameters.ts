@@ -1,5 +1,4 @@
-import { isObject } from '@worker-runtime/core/plugin-kit';
-import { refuse } from './error-answer.ts';
+import { isObject, refuse } from '@worker-runtime/core/plugin-kit';
 
 export type Fields = Readonly<Record<string, unknown>>;
 

@@ -1,7 +1,7 @@
 import { RuntimeError } from '@worker-runtime/core';
-import { QUIET_FRAME, sseAnswer } from '@worker-runtime/core/plugin-kit';
+import { QUIET_FRAME, refuse, sseAnswer } from '@worker-runtime/core/plugin-kit';
 import { answerApprovals } from './approvals.ts';
-import { acceptedErrorAnswer, apiErrorOf, refuse } from './error-answer.ts';
+import { acceptedErrorAnswer, apiErrorOf } from './error-answer.ts';
 import { sendContent } from './input-content.ts';
 import { observeRun } from './observe-run.ts';
 import type { Exchange } from './openai-runtime.ts';

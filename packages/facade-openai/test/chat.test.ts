@@ -141,6 +141,13 @@ test('a model is mapped to a Worker, and a stranger is refused', async (t) => {
   await t.throwsAsync(client.models.list(), { message: /ROUTE_NOT_FOUND/ });
 });
 
+test('below a mount, a path with other segments than a route is not found', async (t) => {
+  const { url } = await start(t, 'mounted', {});
+  t.is((await fetch(`${url}/models/ada`)).status, 200);
+  for (const path of ['/models/models/ada', '/v1/models/ada', '/models/ada/x'])
+    t.is((await fetch(url + path)).status, 404, path);
+});
+
 test('P60: through a mount, commands have the name of the token, and need its permission', async (t) => {
   const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
   const scene = await start(

@@ -1,7 +1,7 @@
 import type { RuntimeApi } from '@worker-runtime/core';
 import { observeOrQuiet, QUIET_FRAME, sseAnswer } from '@worker-runtime/core/plugin-kit';
 import type { Chunk, Progress } from './chunk.ts';
-import { errorText } from './problem.ts';
+import { errorText } from './error-text.ts';
 import { RunChunks } from './run-chunks.ts';
 
 export interface RunToStream {

@@ -1,5 +1,5 @@
+import { refuse } from '@worker-runtime/core/plugin-kit';
 import type { Progress } from './chunk.ts';
-import { refuse } from './problem.ts';
 
 /** A part of an input: text, or the bytes of a file. */
 export type InputPart =

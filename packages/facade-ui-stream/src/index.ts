@@ -15,9 +15,13 @@ export const plugin = (options: Readonly<Record<string, unknown>> = {}): FacadeP
     name: 'facade-ui-stream',
     apply: () => {},
     mountOn: (place) =>
-      place.mount('ui-stream', 'observe', (request, { served, caller, ending }) =>
+      place.mount('ui-stream', 'observe', (request, { served, caller, path, ending }) =>
         // the server has applied its own limit
-        answerChat(served, { bodyBytes: Number.MAX_SAFE_INTEGER }, request, { actor: caller.name, ending }),
+        answerChat(served, { bodyBytes: Number.MAX_SAFE_INTEGER }, request, {
+          actor: caller.name,
+          path,
+          ending,
+        }),
       ),
   };
 };

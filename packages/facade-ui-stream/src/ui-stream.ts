@@ -1,10 +1,13 @@
-import { type OpenRequest, RuntimeError } from '@worker-runtime/core';
+import type { OpenRequest } from '@worker-runtime/core';
 import {
   answerRequest,
   type CallOptions,
   decodedName,
   jsonBody,
+  methodNotAllowed,
   problemAnswer,
+  refuse,
+  routeIn,
   type ServedRuntime,
   type Serving,
 } from '@worker-runtime/core/plugin-kit';
@@ -12,7 +15,6 @@ import { meantOption } from '@worker-runtime/core/views';
 import { streamRun } from './answer-stream.ts';
 import { type Approval, type ChatRequest, chatRequestOf, type InputPart } from './chat-request.ts';
 import { chatHistory } from './history.ts';
-import { refuse } from './problem.ts';
 
 /** The calls of a runtime that a chat needs. A `Runtime`, a remote client and a served runtime have them. */
 export type ChatRuntime = Pick<
@@ -41,35 +43,40 @@ const decisionOf = ({ options }: OpenRequest, { isApproved, reason }: Approval):
   );
 };
 
+/** All messages are sent to the façade itself. */
+const MESSAGES = /\/?$/;
+const CHAT = /\/([^/]+)(\/stream)?$/;
+
 class Chat {
   readonly #runtime: ChatRuntime;
   readonly #options: UiStreamOptions;
   readonly #call: CallOptions;
-  readonly #ending: AbortSignal | null;
+  readonly #serving: Serving;
 
-  constructor(runtime: ChatRuntime, options: UiStreamOptions, { actor = null, ending }: Serving) {
+  constructor(runtime: ChatRuntime, options: UiStreamOptions, serving: Serving) {
+    const { actor = null } = serving;
     this.#runtime = runtime;
     this.#options = options;
     this.#call = actor === null ? {} : { actor };
-    this.#ending = ending ?? null;
+    this.#serving = serving;
   }
 
   async answer(request: Request): Promise<Response> {
     const { method } = request;
     if (method === 'POST') {
+      routeIn(MESSAGES, request, this.#serving);
       const asked = chatRequestOf(await jsonBody(request, this.#options.bodyBytes ?? 1_048_576));
       const workerId = await this.#workerOf(asked.chatId, request);
       return asked.kind === 'message'
         ? this.#message(workerId, asked, request)
         : this.#approvals(workerId, asked, request);
     }
-    if (method !== 'GET') throw new RuntimeError('METHOD_NOT_ALLOWED');
-    const names = new URL(request.url).pathname.split('/');
-    const isStream = names.at(-1) === 'stream';
-    const workerId = await this.#workerOf(decodedName(names.at(isStream ? -2 : -1) ?? ''), request);
-    return isStream
-      ? this.#resume(workerId, request)
-      : Response.json(await chatHistory(this.#runtime, workerId));
+    if (method !== 'GET') throw methodNotAllowed('GET', 'POST');
+    const [, name, stream] = routeIn(CHAT, request, this.#serving);
+    const workerId = await this.#workerOf(decodedName(name as string), request);
+    return stream === undefined
+      ? Response.json(await chatHistory(this.#runtime, workerId))
+      : this.#resume(workerId, request);
   }
 
   async #workerOf(chatId: string, request: Request): Promise<string> {
@@ -135,7 +142,15 @@ class Chat {
     progress: Parameters<typeof streamRun>[0]['progress'],
     { signal }: Request,
   ): Response {
-    const run = { runtime: this.#runtime, workerId, runId, cursor, progress, signal, ending: this.#ending };
+    const run = {
+      runtime: this.#runtime,
+      workerId,
+      runId,
+      cursor,
+      progress,
+      signal,
+      ending: this.#serving.ending ?? null,
+    };
     return streamRun(run);
   }
 }

@@ -149,7 +149,15 @@ for (const place of PLACES) {
       t.is(answer.status, status, JSON.stringify(body));
       t.regex(await answer.text(), text);
     }
-    t.is((await scene.fetch(scene.url, { method: 'DELETE' })).status, 405);
+    const refused = (await (await scene.post({ id: 'ada', messages: [] })).json()) as {
+      readonly details: unknown;
+    };
+    t.deepEqual(refused.details, {
+      issues: [{ pointer: '/messages', message: 'must be a list with a message' }],
+    });
+    const foreign = await scene.fetch(scene.url, { method: 'DELETE' });
+    t.is(foreign.status, 405);
+    t.is(foreign.headers.get('allow'), 'GET, POST');
     // the router of a server refuses it too
     t.is((await scene.fetch(`${scene.url}/%ff/stream`)).status, place === 'mounted' ? 400 : 404);
     t.is(
@@ -310,6 +318,17 @@ test('P22: a client that reads nothing delays no run, and its stream holds no mo
   await chat.sendMessage({ text: 'next' });
   t.is(textOf(chat.lastMessage), 'next');
   await stalled.body?.cancel();
+});
+
+test('below a mount, a path with other segments than a route is not found', async (t) => {
+  const scene = await start(t, 'mounted', { hello: words('hi') });
+  for (const path of ['/ada/stream/ada', '/other/ada', '/ada/', ''])
+    t.is((await fetch(scene.url + path)).status, 404, path);
+  const body = JSON.stringify({
+    id: 'ada',
+    messages: [{ id: 'm1', role: 'user', parts: [{ type: 'text', text: 'hello' }] }],
+  });
+  t.is((await fetch(`${scene.url}/ada`, { method: 'POST', body })).status, 404);
 });
 
 test('P60: through a mount, commands have the name of the token, and need its permission', async (t) => {

@@ -4,6 +4,7 @@ import {
   isObject,
   list,
   type OptionReader,
+  object,
   oneOf,
   optional,
   readOptions,
@@ -203,29 +204,21 @@ const agentOf = (name: string, agent: unknown): ResolvedAgent =>
     usage: optional(oneOf('turn', 'session', 'none'), 'none'),
     modes: optional(list, null),
     models: optional(list, null),
-    mcpServers: optional((servers, refuse) => {
-      if (!isObject(servers)) return refuse('must be an object with a server for each name');
-      return Object.fromEntries(
-        Object.entries(servers).map(([server, options]) => [
-          server,
-          mcpServerOf(`acp.agents.${name}.mcpServers.${server}`, options),
-        ]),
-      );
-    }, {}),
+    mcpServers: optional(
+      (servers, refuse) =>
+        Object.fromEntries(
+          Object.entries(object(servers, refuse)).map(([server, options]) => [
+            server,
+            mcpServerOf(`acp.agents.${name}.mcpServers.${server}`, options),
+          ]),
+        ),
+      {},
+    ),
   });
 
-/** Reads the agents from an object, or from JSON, which is how flags and environment variables carry an object. */
 const agents: OptionReader<ResolvedOptions['agents']> = (value, refuse) => {
-  let given = value;
-  try {
-    if (typeof value === 'string') given = JSON.parse(value);
-  } catch {
-    return refuse('must be an object, or an object written as JSON');
-  }
-  const named =
-    typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.entries(given) : [];
-  if (named.length === 0)
-    return refuse('must be an object with at least one agent, or such an object written as JSON');
+  const named = Object.entries(object(value, refuse));
+  if (named.length === 0) return refuse('must be an object with at least one agent');
   const invalid = named.find(([name]) => !NAME.test(name));
   if (invalid)
     return refuse(

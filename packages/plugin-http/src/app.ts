@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { Logger } from '@worker-runtime/core';
-import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import type { Logger, RuntimeError } from '@worker-runtime/core';
+import { methodNotAllowed, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import type { Access } from './access/access.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import type { HostCheck } from './access/host-check.ts';
@@ -118,7 +118,13 @@ export const createApp = (parts: AppParts): Server => {
   // otherwise Node itself asks for a body that is then refused, and answers other expectations, both before the gate
   server.on('checkContinue', take);
   server.on('checkExpectation', take);
-  server.on('clientError', (error, socket) => answerProtocolError(parts, error, socket));
+  server.on('clientError', (error, socket) => {
+    // an error of the system is the end of the connection
+    if ('syscall' in error) socket.destroy();
+    else refuseConnection(parts, protocolError(error), socket);
+  });
+  // without a listener Node closes the connection of a client that takes the server for a proxy
+  server.on('connect', (_request, socket) => refuseConnection(parts, methodNotAllowed(), socket));
   connections.watch(server);
   answerHalfClosed(server, turns);
   return server;
@@ -151,21 +157,19 @@ const upgradesWithoutBody = (): object => ({
 });
 
 /**
- * Answers a request that is malformed, too large or too slow, if nothing was written to the connection yet. The answer to a whole
+ * Answers a request that is malformed, too large or too slow, or wants a tunnel, if nothing was written to the connection yet. The answer to a whole
  * request that is in progress comes first, and is then the last one.
  */
-const answerProtocolError = (
+const refuseConnection = (
   { log, turns, measurements }: AppParts,
-  error: Error,
+  refusal: RuntimeError,
   socket: Parameters<typeof refuseSocket>[0],
 ): void => {
-  // an error of the system is the end of the connection
-  if ('syscall' in error || !socket.writable || turns.hasAnswered(socket)) {
+  if (!socket.writable || turns.hasAnswered(socket)) {
     socket.destroy();
     return;
   }
   if (turns.endAfterAnswer(socket)) return;
-  const refusal = protocolError(error);
   const correlationId = correlationIdOf(undefined);
   const from = 'remoteAddress' in socket ? socket.remoteAddress : undefined;
   logRefusal(log, refusal, { correlationId, from });

@@ -63,8 +63,11 @@ test('P75: archives are for callers with the permission admin for all Workers, a
     ['POST', 'x/archives', 405, 'METHOD_NOT_ALLOWED'],
     ['POST', 'x/archives/workers', 400, 'ARCHIVE_CORRUPT'],
   ] as const;
-  for (const [method, path, status, code] of refused)
-    isProblem(t, await call(path, { method, ...bearer('manages') }), status, code);
+  for (const [method, path, status, code] of refused) {
+    const answer = await call(path, { method, ...bearer('manages') });
+    isProblem(t, answer, status, code);
+    t.is(answer.headers.get('allow'), status === 405 ? 'GET' : null);
+  }
 });
 
 test('P85: a call that needs archived events is 410, as the document says', async (t) => {

@@ -6,15 +6,19 @@ import {
   type Runtime,
   RuntimeError,
 } from '@worker-runtime/core';
+import type { ContractDocument, Parameter } from '@worker-runtime/test-http/contract';
+import { GeneratedValues, type Node } from '@worker-runtime/test-http/generated-values';
+import { SEED } from '@worker-runtime/test-http/seed';
 import test from 'ava';
 import fc from 'fast-check';
 import { openApiDocument } from '../src/schema/document.ts';
 import type { JsonSchema } from '../src/schema/json-schema.ts';
 import { allRoutes } from './all-routes.ts';
-import { assertDescribed, type Contract, contract, type Parameter, validatorOf } from './contract.ts';
-import { mutatedOf, type Node, schemaOf, validOf } from './generated.ts';
-import { SEED } from './seed.ts';
+import { contract } from './contract.ts';
 import { isProblem, serve, serveAda } from './served.ts';
+
+const { document } = contract;
+const generated = new GeneratedValues(document.components.schemas);
 
 /** Returns all schemas in a value, each with the path to it. */
 const nodesIn = (value: unknown, at = ''): readonly (readonly [string, Node & JsonSchema])[] =>
@@ -31,8 +35,8 @@ const referencesIn = (value: unknown): readonly string[] =>
     $ref?.startsWith('#/components/schemas/') ? [$ref.split('/').at(-1) as string] : [],
   );
 
-const operationsOf = (document: Contract) =>
-  Object.entries(document.paths).flatMap(([path, methods]) =>
+const operationsOf = ({ paths }: ContractDocument) =>
+  Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   );
 
@@ -47,14 +51,15 @@ test('the document is valid OpenAPI 3.1, describes the served routes, and has no
   t.deepEqual(body, JSON.parse(JSON.stringify(openApiDocument(allRoutes(), runtime.limits))));
   t.is(body.components.schemas.CreateWorker.properties.labels.maxProperties, 7);
 
-  const used = new Set(referencesIn(contract));
-  for (const name of Object.keys(contract.components.schemas)) t.true(used.delete(name), `${name} is unused`);
+  const used = new Set(referencesIn(document));
+  for (const name of Object.keys(document.components.schemas)) t.true(used.delete(name), `${name} is unused`);
   t.deepEqual([...used], []);
-  const ids = Object.values(contract.paths).flatMap((path) =>
+  const ids = Object.values(document.paths).flatMap((path) =>
     Object.values(path).map(({ operationId }) => operationId),
   );
   t.is(new Set(ids).size, ids.length);
-  for (const schema of Object.values(contract.components.schemas)) t.notThrows(() => validatorOf(schema));
+  for (const schema of Object.values(document.components.schemas))
+    t.notThrows(() => contract.validatorOf(schema));
 });
 
 test('version=3.2 is the same document, with a schema for the items of streams', async (t) => {
@@ -83,11 +88,11 @@ test('version=3.2 is the same document, with a schema for the items of streams',
 });
 
 test('linters and generators of clients find what they need', (t) => {
-  const { servers, info } = contract as unknown as Readonly<Record<string, JsonSchema>>;
+  const { servers, info } = document as unknown as Readonly<Record<string, JsonSchema>>;
   t.deepEqual(Object.values(servers ?? {}).length, 1);
   t.deepEqual(Object.keys(info ?? {}), ['title', 'version', 'description', 'contact', 'license']);
-  const tags = contract.tags.map(({ name }) => name);
-  for (const { operation } of operationsOf(contract)) {
+  const tags = document.tags.map(({ name }) => name);
+  for (const { operation } of operationsOf(document)) {
     const { operationId, description, tags: used, security } = operation;
     t.true(description.endsWith('.'), operationId);
     t.is(used.length, 1);
@@ -99,7 +104,7 @@ test('linters and generators of clients find what they need', (t) => {
       operationId,
     );
   }
-  for (const [at, node] of nodesIn(contract)) {
+  for (const [at, node] of nodesIn(document)) {
     t.not(node.const, true, `${at}: generators write invalid code for it`);
     if (!Array.isArray(node.oneOf) || at.endsWith('/WorkerInput')) continue;
     const { propertyName, mapping } = node.discriminator as {
@@ -112,7 +117,7 @@ test('linters and generators of clients find what they need', (t) => {
       at,
     );
     for (const [value, path] of Object.entries(mapping)) {
-      const branch = schemaOf(path.split('/').at(-1) as string);
+      const branch = contract.schemaOf(path.split('/').at(-1) as string);
       t.is(branch.properties?.[propertyName]?.const, value, `${at} ${value}`);
       t.true(branch.required?.includes(propertyName));
     }
@@ -120,7 +125,8 @@ test('linters and generators of clients find what they need', (t) => {
 });
 
 test('an event is one named component, and one of an unknown type is UnknownEvent', (t) => {
-  const validatorOfComponent = (name: string) => validatorOf({ $ref: `#/components/schemas/${name}` });
+  const validatorOfComponent = (name: string) =>
+    contract.validatorOf({ $ref: `#/components/schemas/${name}` });
   const [event, known, unknown, called] = [
     'WorkerEvent',
     'KnownEvent',
@@ -138,7 +144,7 @@ test('an event is one named component, and one of an unknown type is UnknownEven
   t.deepEqual(fits(lineOf('tool.called', { call: 'c', name: 'n', input: 1 })), [true, true, false, true]);
   t.deepEqual(fits(lineOf('tool.called', { call: 1 })), [false, false, false, false]);
   t.deepEqual(fits(lineOf('run.paused', { by: 'x' })), [true, false, true, false]);
-  const { mapping } = (schemaOf('KnownEvent') as JsonSchema).discriminator as {
+  const { mapping } = (contract.schemaOf('KnownEvent') as JsonSchema).discriminator as {
     readonly mapping: JsonSchema;
   };
   t.is(mapping['tool.called'], '#/components/schemas/ToolCalledEvent');
@@ -161,7 +167,7 @@ const evaluated = (
 
 test('the links of each response lead to operations, with parameters that exist', async (t) => {
   const { call, runtime } = await serve(t);
-  const known = new Map(operationsOf(contract).map((found) => [found.operation.operationId, found]));
+  const known = new Map(operationsOf(document).map((found) => [found.operation.operationId, found]));
   const fill = (path: string, parameters: Readonly<Record<string, string | null>>): string =>
     path.replace(/\{([a-z]+)\}/g, (_, name: string) => encodeURIComponent(parameters[name] ?? ''));
 
@@ -219,7 +225,7 @@ test('a cursor of the documented form is read, and any other text is CURSOR_INVA
   const isCursor = (parameter: Parameter): boolean =>
     ['after', 'before', 'Last-Event-ID'].includes(parameter.name);
   let checked = 0;
-  for (const { path, operation } of operationsOf(contract)) {
+  for (const { path, operation } of operationsOf(document)) {
     for (const parameter of operation.parameters.filter(isCursor)) {
       const pattern = new RegExp(parameter.schema.pattern ?? /missing/);
       const target = path.replace('{r}', 'self').replace('{w}', 'ada');
@@ -247,7 +253,7 @@ test('a cursor of the documented form is read, and any other text is CURSOR_INVA
 test('each operation with a limit refuses one above the documented maximum, for every media type', async (t) => {
   const { call } = await serveAda(t, { limits: { pageItems: 50, pageItemsDefault: 20 } });
   let checked = 0;
-  for (const { path, operation } of operationsOf(contract)) {
+  for (const { path, operation } of operationsOf(document)) {
     if (!operation.parameters.some(({ name }) => name === 'limit')) continue;
     const target = path.replace('{r}', 'self').replace('{w}', 'ada');
     for (const accept of Object.keys(operation.responses[200]?.content ?? {})) {
@@ -294,9 +300,9 @@ test('the HTML page loads no resources and runs no scripts', async (t) => {
   t.regex(headers.get('content-type') ?? '', /^text\/html/);
   t.regex(headers.get('content-security-policy') ?? '', /default-src 'none'/);
   t.notRegex(text, /<script|<link|<img|\ssrc=|https?:|@import|url\(/i);
-  for (const operation of Object.values(contract.paths).flatMap((path) => Object.values(path)))
+  for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path)))
     t.true(text.includes(`<section id="${operation.operationId}">`), operation.operationId);
-  for (const name of Object.keys(contract.components.schemas))
+  for (const name of Object.keys(document.components.schemas))
     t.true(text.includes(`<section id="${name}">`));
 });
 
@@ -358,10 +364,10 @@ for (const name of Object.keys(commands)) {
   test(`the schema ${name} and the runtime accept the same values`, async (t) => {
     const { runtime } = await serveAda(t);
     await runtime.createWorker({ engine: 'puppet', workerId: 'bob' });
-    const node = schemaOf(name);
-    const validate = validatorOf({ $ref: `#/components/schemas/${name}` });
+    const node = contract.schemaOf(name);
+    const validate = contract.validatorOf({ $ref: `#/components/schemas/${name}` });
     await fc.assert(
-      fc.asyncProperty(validOf(node), async (value) => {
+      fc.asyncProperty(generated.validOf(node), async (value) => {
         t.true(validate(value), JSON.stringify(validate.errors));
         t.is(await refusalOf(runtime, name, value), null);
       }),
@@ -369,13 +375,16 @@ for (const name of Object.keys(commands)) {
     );
     let refused = 0;
     await fc.assert(
-      fc.asyncProperty(mutatedOf(name === 'CreateWorker' ? withOthers(node) : node), async (value) => {
-        const isValid = validate(value);
-        if (isValid && hasUnknownParent(value)) return;
-        if (!isValid) refused += 1;
-        const refusal = await refusalOf(runtime, name, value);
-        t.is(refusal === null, isValid, `${JSON.stringify(value)} ${refusal?.message}`);
-      }),
+      fc.asyncProperty(
+        generated.mutatedOf(name === 'CreateWorker' ? withOthers(node) : node),
+        async (value) => {
+          const isValid = validate(value);
+          if (isValid && hasUnknownParent(value)) return;
+          if (!isValid) refused += 1;
+          const refusal = await refusalOf(runtime, name, value);
+          t.is(refusal === null, isValid, `${JSON.stringify(value)} ${refusal?.message}`);
+        },
+      ),
       { numRuns: 300, seed: SEED },
     );
     t.true(refused > 50, `only ${refused} were not valid`);
@@ -390,8 +399,14 @@ test('a response that the document does not describe fails a test', (t) => {
     text: JSON.stringify(body),
   });
   const fine = { changed: true, status: 'idle' };
-  t.notThrows(() => assertDescribed('POST', url, answer(fine)));
-  t.throws(() => assertDescribed('POST', url, answer({ ...fine, extra: 1 })), { message: /does not fit/ });
-  t.throws(() => assertDescribed('POST', url, answer({ changed: true })), { message: /does not fit/ });
-  t.throws(() => assertDescribed('POST', url, answer(fine, 'text/plain')), { message: /is text\/plain/ });
+  t.notThrows(() => contract.assertDescribed('POST', url, answer(fine)));
+  t.throws(() => contract.assertDescribed('POST', url, answer({ ...fine, extra: 1 })), {
+    message: /does not fit/,
+  });
+  t.throws(() => contract.assertDescribed('POST', url, answer({ changed: true })), {
+    message: /does not fit/,
+  });
+  t.throws(() => contract.assertDescribed('POST', url, answer(fine, 'text/plain')), {
+    message: /is text\/plain/,
+  });
 });

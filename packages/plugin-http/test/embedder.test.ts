@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Runtime, RuntimeError, silentLogger } from '@worker-runtime/core';
+import { Puppet } from '@worker-runtime/test-http/puppet';
 import test, { type ExecutionContext } from 'ava';
 import { TokenAccess } from '../src/access/access.ts';
 import { type AnswerRecord, type Embedder, HttpServer, prefixOf } from '../src/index.ts';
 import { OneRuntime } from '../src/one-runtime.ts';
-import { Puppet } from './puppet.ts';
 
 const serve = async (t: ExecutionContext, embedder: Embedder) => {
   const runtime = new Runtime({ plugins: [new Puppet().plugin()] });

@@ -143,6 +143,19 @@ test('bytes that are not HTTP are answered with an error, and the connection is 
   t.is((await call('/livez')).status, 200);
 });
 
+test('a client that takes the server for a proxy is refused, after the answers before', async (t) => {
+  const { url, web } = await serveAda(t);
+  for (const target of ['example.com:443', new URL(web.url).host]) {
+    const answer = await exchange(url('/'), `CONNECT ${target} HTTP/1.1\r\nhost: ${target}\r\n\r\n`);
+    t.deepEqual(problemIn(answer), { status: 405, code: 'METHOD_NOT_ALLOWED' });
+    t.regex(answer, /^allow: ?\r$/im);
+    t.regex(answer, /^connection: close\r$/im);
+  }
+  const behind =
+    'GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\nCONNECT a.example:443 HTTP/1.1\r\nhost: a.example\r\n\r\n';
+  t.regex(await exchange(url('/'), behind), /^HTTP\/1\.1 200 /);
+});
+
 test('P9: bytes behind a command that are not HTTP do not hide its outcome', async (t) => {
   const { url, call } = await serveAda(t);
   const command = (workerId: string, headers = ''): string => {

@@ -65,7 +65,7 @@ test('a handler is mounted below the runtime, for its path and all below, and th
   const counted =
     /^worker_runtime_http_requests_total\{method="POST",route="\/v1\/runtimes\/:r\/x\/notes\/\*",status="202"\} (\d+)$/m;
   t.is(await measured(served, counted), 1);
-  t.false(Object.keys(contract.paths).some((path) => path.includes('/x/')));
+  t.false(Object.keys(contract.document.paths).some((path) => path.includes('/x/')));
   t.throws(() => served.web.mount('../notes', 'observe', () => new Response()), { code: 'INVALID_REQUEST' });
   t.throws(() => served.web.mount('notes', 'observe', () => new Response()), { code: 'INVALID_REQUEST' });
 });

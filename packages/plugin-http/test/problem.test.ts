@@ -1,8 +1,8 @@
 import { ERROR_CODES, type ErrorCode, RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
 import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { Puppet } from '@worker-runtime/test-http/puppet';
 import test from 'ava';
-import { problemOf } from '../src/errors/problem.ts';
-import { Puppet } from './puppet.ts';
+import { correlatedProblem } from '../src/errors/problem.ts';
 import { isProblem, serve, serveAda } from './served.ts';
 
 const CODES = Object.keys(ERROR_CODES) as ErrorCode[];
@@ -128,7 +128,7 @@ test('a valid request id is used, an invalid one is replaced', async (t) => {
 
 test('a problem does not contain the cause of the error', (t) => {
   const error = new RuntimeError('STORE_FULL', 'no space', { cause: new Error(Puppet.secret) });
-  t.deepEqual(problemOf(error, 'c1'), {
+  t.deepEqual(correlatedProblem(error, 'c1'), {
     type: 'urn:worker-runtime:error:store-full',
     title: 'The store is full',
     status: 507,

@@ -491,8 +491,8 @@ test('prices are served as they were given, and wrong ones are refused with the 
   for (const given of [prices, JSON.stringify(prices)])
     t.deepEqual((await (await serve(t, { http: { prices: given } })).call('/v1/prices')).body, { prices });
   const refused: readonly (readonly [unknown, RegExp])[] = [
-    ['{', /http\.prices must be a price list, or its JSON text/],
-    [7, /must be an object with currency and models/],
+    ['{', /http\.prices must be an object, or JSON text of one/],
+    [7, /must be an object, or JSON text of one/],
     [{ currency: 'EUR' }, /must have models/],
     [{ models: {} }, /must have a currency of three capital letters/],
     [{ currency: '€', models: {} }, /must have a currency of three capital letters/],

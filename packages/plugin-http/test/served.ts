@@ -1,9 +1,9 @@
 import { EventEmitter, once } from 'node:events';
 import { type Limits, Runtime, type RuntimePlugin } from '@worker-runtime/core';
+import { Puppet } from '@worker-runtime/test-http/puppet';
 import type { ExecutionContext } from 'ava';
 import { type HttpListener, type HttpOptions, http } from '../src/index.ts';
-import { assertDescribed } from './contract.ts';
-import { Puppet } from './puppet.ts';
+import { contract } from './contract.ts';
 
 export interface Answer {
   readonly status: number;
@@ -89,7 +89,7 @@ export const prepare = (t: ExecutionContext, options: ServeOptions = {}): Served
         ...(hasBody && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
       });
       const text = await answer.text();
-      assertDescribed(method, target, { status: answer.status, headers: answer.headers, text });
+      contract.assertDescribed(method, target, { status: answer.status, headers: answer.headers, text });
       return { status: answer.status, headers: answer.headers, text, body: jsonOf(text) };
     },
   };

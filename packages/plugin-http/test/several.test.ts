@@ -7,10 +7,10 @@ import {
   silentLogger,
 } from '@worker-runtime/core';
 import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import { Puppet } from '@worker-runtime/test-http/puppet';
 import test, { type ExecutionContext } from 'ava';
 import { TokenAccess } from '../src/access/access.ts';
 import { type Directory, HttpServer } from '../src/index.ts';
-import { Puppet } from './puppet.ts';
 import { SseClient } from './sse-client.ts';
 
 /** The directory of a program that embeds several runtimes. */

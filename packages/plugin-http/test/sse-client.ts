@@ -1,4 +1,4 @@
-import { assertFrame } from './contract.ts';
+import { contract } from './contract.ts';
 
 /** A received Server-Sent Event. `line` is its unparsed data. */
 export interface Frame {
@@ -47,7 +47,7 @@ export class SseClient {
       for (let end = text.indexOf('\n\n'); end !== -1; end = text.indexOf('\n\n')) {
         const fields = fieldsOf(text.slice(0, end));
         text = text.slice(end + 2);
-        const data = assertFrame(response.url, fields);
+        const data = contract.assertFrame(response.url, fields);
         yield {
           event: fields.get('event') ?? 'message',
           id: fields.get('id') ?? null,

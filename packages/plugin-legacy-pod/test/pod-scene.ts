@@ -110,7 +110,7 @@ export class PodScene {
     return writeFile(this.scriptPath, JSON.stringify(script));
   }
 
-  plugin() {
+  plugin(more: SceneOptions['options'] = {}) {
     return legacyPod({
       command: this.command,
       dataDir: this.dataDir,
@@ -121,11 +121,12 @@ export class PodScene {
       shutdownMs: 5_000,
       interruptMs: 1_000,
       ...this.#options.options,
+      ...more,
     });
   }
 
-  async start(store: RuntimeStore = memoryStore()) {
-    const legacy = this.plugin();
+  async start(store: RuntimeStore = memoryStore(), more: SceneOptions['options'] = {}) {
+    const legacy = this.plugin(more);
     const runtime = new Runtime({
       plugins: [
         legacy,

@@ -74,6 +74,7 @@ if (WITHOUT_POSTGRES !== null) {
 
     // the store that still holds the later state is led to the restored server, as by a name that moves
     proxy.lead(restored.port);
+    proxy.reset();
     await writer.lost;
     t.is(writer.losses.length, 1);
     await t.throwsAsync(writer.add('log_a', 'too late'), { code: 'STORE_LOST' });

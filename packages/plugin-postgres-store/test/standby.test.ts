@@ -24,6 +24,7 @@ const scene = async (t: ExecutionContext) => {
     await primary.kill();
     await standby.query('select pg_promote()');
     proxy.lead(standby.port);
+    proxy.reset();
   };
   return { primary, standby, url, writer, add, failOver };
 };

@@ -55,7 +55,9 @@ export class Account {
   }
 
   #takeInput(inputsPerMinute: number, nowMs: number): void {
-    const filled = this.#inputs + ((nowMs - this.#filledAtMs) / MINUTE_MS) * inputsPerMinute;
+    // a clock that is set back would take inputs away
+    const elapsedMs = Math.max(0, nowMs - this.#filledAtMs);
+    const filled = this.#inputs + (elapsedMs / MINUTE_MS) * inputsPerMinute;
     this.#inputs = Math.min(inputsPerMinute, filled);
     this.#filledAtMs = nowMs;
     if (this.#inputs < 1) throw limitReached('quota.inputsPerMinute', inputsPerMinute);

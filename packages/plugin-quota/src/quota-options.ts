@@ -1,4 +1,11 @@
-import { type OptionReader, optional, readOptions, text, wholeNumber } from '@worker-runtime/core/plugin-kit';
+import {
+  type OptionReader,
+  object,
+  optional,
+  readOptions,
+  text,
+  wholeNumber,
+} from '@worker-runtime/core/plugin-kit';
 
 /** The limits of an account. An absent limit does not limit. */
 export interface QuotaLimits {
@@ -33,24 +40,13 @@ const LIMITS = {
   tokensPerDay: optional(wholeNumber(0, Number.MAX_SAFE_INTEGER), undefined),
 };
 
-const accountsOf: OptionReader<ReadonlyMap<string, QuotaLimits>> = (value, refuse) => {
-  let given = value;
-  if (typeof value === 'string') {
-    try {
-      given = JSON.parse(value);
-    } catch {
-      return refuse('must be an object, or JSON text of one');
-    }
-  }
-  if (typeof given !== 'object' || given === null || Array.isArray(given))
-    return refuse('must be an object with limits by account');
-  return new Map(
-    Object.entries(given).map(([account, limits]) => [
+const accountsOf: OptionReader<ReadonlyMap<string, QuotaLimits>> = (value, refuse) =>
+  new Map(
+    Object.entries(object(value, refuse)).map(([account, limits]) => [
       account,
       readOptions(`quota.accounts.${account}`, limits, LIMITS) as QuotaLimits,
     ]),
   );
-};
 
 /** Reads the options. @throws INVALID_REQUEST an option is unknown or not valid */
 export const settingsOf = (options: unknown): Settings => {

@@ -40,16 +40,16 @@ export class SpentTokens {
     this.#tokens = new Map(Object.entries(stored.tokens));
   }
 
-  /** Returns the tokens of an account on the current day. */
+  /** Returns the tokens of an account on the current day. A clock that is set back does not begin an earlier day. */
   today(account: string): number {
     const today = new Date(this.#clock.now()).toISOString().slice(0, 10);
-    return today === this.#day ? (this.#tokens.get(account) ?? 0) : 0;
+    return today > this.#day ? 0 : (this.#tokens.get(account) ?? 0);
   }
 
-  /** Counts tokens at a time. Those of a day before the last one are too late to matter. */
+  /** Counts tokens at a time. Those of a day before the last one count for the last one. */
   add(account: string, time: string, tokens: number): void {
     const day = time.slice(0, 10);
-    if (tokens === 0 || day < this.#day) return;
+    if (tokens === 0) return;
     if (day > this.#day) {
       this.#day = day;
       this.#tokens.clear();

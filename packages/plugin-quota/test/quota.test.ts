@@ -63,6 +63,42 @@ test('P69: an account has its inputs within a minute, and gets them back with ti
   t.deepEqual([await send('b'), await send('b')], ['completed', 'quota.inputsPerMinute']);
 });
 
+/** A clock that a test sets, as an operator or the network sets that of a machine. Its timers are not affected. */
+const setClock = () => {
+  const manual = manualClock();
+  let shiftMs = 0;
+  return {
+    now: () => manual.now() + shiftMs,
+    after: (delayMs: number, callback: () => void) => manual.after(delayMs, callback),
+    advance: (ms: number) => manual.advance(ms),
+    shift: (ms: number): void => {
+      shiftMs += ms;
+    },
+  };
+};
+
+test('P69: a clock that is set back takes no inputs from an account', async (t) => {
+  const clock = setClock();
+  const { create, send } = await begin(t, { inputsPerMinute: 2 }, { clock });
+  await create('a', 'x');
+  t.is(await send('a'), 'completed');
+  clock.shift(-3_600_000);
+  t.deepEqual([await send('a'), await send('a')], ['completed', 'quota.inputsPerMinute']);
+  await clock.advance(30_000);
+  t.is(await send('a'), 'completed');
+});
+
+test('P69: a clock that is set back to the day before gives an account no further tokens', async (t) => {
+  const clock = setClock();
+  clock.shift(86_400_000 - (clock.now() % 86_400_000));
+  const engine = scriptedEngine(spending(30));
+  const { create, send } = await begin(t, { tokensPerDay: 60 }, { clock, engine });
+  await create('a', 'x');
+  t.is(await send('a'), 'completed');
+  clock.shift(-60_000);
+  t.deepEqual([await send('a'), await send('a')], ['completed', 'quota.tokensPerDay']);
+});
+
 test('P69: an account has its running Workers, and queued inputs of a running one need no further place', async (t) => {
   const { create, send, engine, runtime } = await begin(t, { runningWorkers: 1 });
   engine.script = () => [

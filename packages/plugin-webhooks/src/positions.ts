@@ -23,10 +23,13 @@ export interface EndpointPositions {
   readonly workers: Map<string, Position>;
 }
 
-const storedIn = (value: JsonValue): Readonly<Record<string, StoredEndpoint>> =>
-  typeof value === 'object' && value !== null && 'endpoints' in value
-    ? (value.endpoints as unknown as Record<string, StoredEndpoint>)
-    : {};
+/** Returns what is stored by the name of the endpoint. Any text is a name, also one that all objects have. */
+const storedIn = (value: JsonValue): ReadonlyMap<string, StoredEndpoint> =>
+  new Map(
+    typeof value === 'object' && value !== null && 'endpoints' in value
+      ? Object.entries(value.endpoints as unknown as Record<string, StoredEndpoint>)
+      : [],
+  );
 
 /** The id of a log, with which each cursor of the log begins. */
 export const logOf = ({ asOf }: { readonly asOf: string }): string => asOf.split('.', 1)[0] as string;
@@ -61,7 +64,7 @@ export class Positions {
     const stored = storedIn(await this.#host.state.read());
     for (const { name, url } of endpoints) {
       const digest = hash('sha256', url.href, 'hex');
-      const { isDisabled = false, url: last } = stored[name] ?? {};
+      const { isDisabled = false, url: last } = stored.get(name) ?? {};
       this.#endpoints.set(name, {
         url: digest,
         isDisabled: isDisabled && last === digest,
@@ -73,7 +76,7 @@ export class Positions {
       for (const worker of page.items)
         for (const [name, { workers }] of this.#endpoints) {
           const log = logOf(worker);
-          const known = stored[name];
+          const known = stored.get(name);
           const seq = known ? (known.logs[log] ?? 0) : worker.lastSeq;
           if (seq > 0) workers.set(worker.workerId, { log, seq });
           if (seq < worker.lastSeq) found(name, worker.workerId);
@@ -99,11 +102,10 @@ export class Positions {
   }
 
   get #stored(): JsonValue {
-    const endpoints: Record<string, JsonValue> = {};
-    for (const [name, { url, isDisabled, workers }] of this.#endpoints) {
+    const endpoints = [...this.#endpoints].map(([name, { url, isDisabled, workers }]) => {
       const logs = Object.fromEntries([...workers.values()].map(({ log, seq }) => [log, seq]));
-      endpoints[name] = { url, isDisabled, logs };
-    }
-    return { endpoints };
+      return [name, { url, isDisabled, logs }] as const;
+    });
+    return { endpoints: Object.fromEntries(endpoints) };
   }
 }

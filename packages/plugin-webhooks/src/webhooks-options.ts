@@ -3,6 +3,7 @@ import { type EventType, RuntimeError } from '@worker-runtime/core';
 import {
   list,
   type OptionReader,
+  object,
   optional,
   readOptions,
   text,
@@ -68,22 +69,6 @@ const SENT: readonly EventType[] = [
   'diagnostic.recorded',
 ];
 
-const objectFrom =
-  <T>(read: (value: object) => T): OptionReader<T> =>
-  (value, refuse) => {
-    let given = value;
-    if (typeof value === 'string') {
-      try {
-        given = JSON.parse(value);
-      } catch {
-        return refuse('must be an object, or JSON text of one');
-      }
-    }
-    return typeof given === 'object' && given !== null && !Array.isArray(given)
-      ? read(given)
-      : refuse('must be an object');
-  };
-
 const typesOf: OptionReader<readonly EventType[]> = (value, refuse) => {
   const types = list(value, refuse);
   const unknown = types.find((type) => !SENT.some((known) => known === type));
@@ -92,12 +77,12 @@ const typesOf: OptionReader<readonly EventType[]> = (value, refuse) => {
     : refuse(`must be a list of: ${SENT.join(', ')}`);
 };
 
-const labelsOf: OptionReader<Readonly<Record<string, string>>> = (value, refuse) =>
-  objectFrom((given) => {
-    for (const label of Object.values(given))
-      if (typeof label !== 'string') refuse('must have values of text');
-    return given as Readonly<Record<string, string>>;
-  })(value, refuse);
+const labelsOf: OptionReader<Readonly<Record<string, string>>> = (value, refuse) => {
+  const labels = object(value, refuse);
+  for (const label of Object.values(labels))
+    if (typeof label !== 'string') refuse('must have values of text');
+  return labels as Readonly<Record<string, string>>;
+};
 
 const allowOf: OptionReader<BlockList> = (value, refuse) => {
   try {
@@ -140,11 +125,9 @@ const endpointOf = (name: string, given: unknown): EndpointSettings => {
   throw new RuntimeError('INVALID_REQUEST', `${option} must have either secretFile or secretVariable`);
 };
 
+const endpointsOf: OptionReader<readonly EndpointSettings[]> = (value, refuse) =>
+  Object.entries(object(value, refuse)).map(([name, endpoint]) => endpointOf(name, endpoint));
+
 /** Reads the options. @throws INVALID_REQUEST an option is unknown, missing or not valid */
 export const settingsOf = (options: unknown): readonly EndpointSettings[] =>
-  readOptions('webhooks', options, {
-    endpoints: optional(
-      objectFrom((given) => Object.entries(given).map(([name, endpoint]) => endpointOf(name, endpoint))),
-      [],
-    ),
-  }).endpoints;
+  readOptions('webhooks', options, { endpoints: optional(endpointsOf, []) }).endpoints;

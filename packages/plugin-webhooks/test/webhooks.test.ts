@@ -113,6 +113,25 @@ test('P82: an endpoint gets the events of its types and labels, in order, and ea
   t.deepEqual([...old.wrong, ...fresh.wrong], []);
 });
 
+test('P82: an endpoint may have any name, and keeps its position over a restart', async (t) => {
+  const secret = newSecret();
+  const { secretFile } = await makePlace(t, secret);
+  const store = memoryStore();
+  const names = ['constructor', '__proto__', 'toString'];
+  const receivers = await Promise.all(names.map(() => receive(t, secret)));
+  const endpoints = Object.fromEntries(
+    names.map((name, at) => [name, { url: receivers[at]?.url as string, secretFile, allow }]),
+  );
+  for (const count of [1, 2]) {
+    const { run, runtime } = await begin(t, endpoints, { store });
+    await run('a');
+    for (const receiver of receivers) await receiver.until(() => receiver.accepted.length >= count);
+    await runtime.stop();
+    for (const { accepted } of receivers) t.is(new Set(accepted.map(({ data }) => data.seq)).size, count);
+    for (const { accepted } of receivers) t.is(accepted.length, count);
+  }
+});
+
 test('P86: the history of a fork is not sent again, and what the fork does is', async (t) => {
   const secret = newSecret();
   const { secretFile } = await makePlace(t, secret);

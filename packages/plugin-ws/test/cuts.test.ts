@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
+import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import test from 'ava';
 import { WebSocket } from 'ws';
 import { job, type Served, STREAM, serve, stored } from './served.ts';
-import { TcpProxy } from './tcp-proxy.ts';
 import { cursorIn, type Frame, linesIn, SUBPROTOCOL, WsClient } from './ws-client.ts';
 
 /** Returns a generator of pseudo-random numbers that are the same in every run. */
@@ -16,7 +16,8 @@ const portOf = ({ web }: Served): number => Number(new URL(web.url).port);
 for (const seed of [1, 2, 3]) {
   test(`P5, P6: a client that is cut at any byte and resumes, while events are added, rebuilds the log (${seed})`, async (t) => {
     const served = await serve(t, { limits: { tailBytes: 2_000 } });
-    const proxy = await TcpProxy.open(t, portOf(served));
+    const proxy = await TcpProxy.to(portOf(served));
+    t.teardown(() => proxy.close());
     const next = dice(seed);
     const frames: Frame[] = [];
     /** Reconnects at the last position. */
@@ -28,7 +29,8 @@ for (const seed of [1, 2, 3]) {
     };
     let resumed = 0;
     for (let cut = 0; cut < 60; cut++) {
-      proxy.cutAfter(Math.floor(next() * 10_000));
+      const cutAfter = Math.floor(next() * 10_000);
+      proxy.treatment = () => ({ cutAfter });
       const client = open();
       let isCut = false;
       void client.closed.then(() => {
@@ -48,7 +50,7 @@ for (const seed of [1, 2, 3]) {
       if (linesIn(seen).length > 0) resumed += 1;
       frames.push(...seen);
     }
-    proxy.cutAfter(Number.POSITIVE_INFINITY);
+    proxy.treatment = () => ({});
     await served.runtime.stopWorker('ada');
     const all = await stored(served);
     frames.push(...(await open().untilLine(all.at(-1))));

@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http';
+import { DEFAULT_LIMITS } from '@worker-runtime/core';
 import { isMounted } from './passage.ts';
 
 /** The time limit for the head of an answer, beyond what the request itself may wait. */
 export const HEAD_MS = 30_000;
+/** The longest time that a command waits for an engine to attach, unless the runtime has another limit. */
+const ATTACH_MS = DEFAULT_LIMITS.attachTimeoutMs;
 /** The longest time that a preference to wait for a run may have. */
 const PREFERRED_MS = 60_000;
 /** The longest time that a stop or a cancel waits if it does not say so. */
@@ -28,6 +31,8 @@ export const headLimitOf = (request: IncomingMessage, body: Buffer | null): numb
   const { headers, method, url = '' } = request;
   if (isMounted(request)) return RUN_MS + HEAD_MS;
   const preferred = headers.prefer === undefined ? 0 : PREFERRED_MS;
-  const isEnding = method === 'POST' && /\/(stop|cancel)$/.test(url.split('?', 1)[0] as string);
-  return HEAD_MS + preferred + (isEnding ? Math.max(ENDING_MS, deadlineIn(body)) : 0);
+  const isCommand = method === 'POST';
+  const isEnding = isCommand && /\/(stop|cancel)$/.test(url.split('?', 1)[0] as string);
+  const attaching = isCommand ? ATTACH_MS : 0;
+  return HEAD_MS + attaching + preferred + (isEnding ? Math.max(ENDING_MS, deadlineIn(body)) : 0);
 };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type FilePart, Runtime, RuntimeError } from '@worker-runtime/core';
+import { DEFAULT_LIMITS, type FilePart, Runtime, RuntimeError } from '@worker-runtime/core';
 import { scriptedEngine } from '@worker-runtime/core/testing';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
@@ -266,6 +266,10 @@ test('P27: a request may wait for its answer through the registry for as long as
       body === null ? null : Buffer.from(body),
     );
   const usual = limit('/workers');
+  // each of them may attach an engine, whose time limit the runtime reports itself
+  for (const command of ['/workers', '/workers/ada/inputs', '/workers/ada/resume'])
+    t.true(limit(command) > DEFAULT_LIMITS.attachTimeoutMs, command);
+  t.true(limit('/workers', { method: 'GET' }) < usual);
   // every form of the preference that a runtime reads
   for (const prefer of ['wait=60', 'Wait=60', 'wait = 60', 'wait="60"', 'respond-async, wait=60', 'wait'])
     t.true(limit('/workers/ada/inputs', { prefer }) >= usual + 60_000, prefer);

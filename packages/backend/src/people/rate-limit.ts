@@ -7,6 +7,7 @@ const MAX_KEYS = 10_000;
 export class RateLimit {
   readonly #max: number;
   readonly #message: string;
+  /** `until` is steady time, in ms: a clock that is set back would make the minute longer. */
   readonly #counts = new Map<string, { count: number; readonly until: number }>();
   /** The number of attempts of each sender that are in progress. */
   readonly #attempts = new Map<string, number>();
@@ -25,12 +26,12 @@ export class RateLimit {
   /** `more` is the number of those that may be counted later. */
   #assertBelow(sender: string, most: number, more = 0): void {
     const { count, until } = this.#counts.get(sender) ?? { count: 0, until: 0 };
-    if ((until > Date.now() ? count : 0) + more >= most)
+    if ((until > performance.now() ? count : 0) + more >= most)
       throw new RuntimeError('LIMIT_REACHED', this.#message, { details: { value: most } });
   }
 
   #count(sender: string): void {
-    const now = Date.now();
+    const now = performance.now();
     const current = this.#counts.get(sender);
     if (current !== undefined && current.until > now) {
       current.count += 1;

@@ -13,7 +13,7 @@ const serve = async (
 ): Promise<{ readonly served: Served; readonly api: RuntimeClient }> => {
   const served = await Served.start();
   t.teardown(() => served.dispose());
-  return { served, api: runtimeClient({ url: served.proxy.url, retryMs: 1, retryMaxMs: 5, ...options }) };
+  return { served, api: runtimeClient({ url: served.address, retryMs: 1, retryMaxMs: 5, ...options }) };
 };
 
 const TALK: readonly ScriptStep[] = [
@@ -35,7 +35,7 @@ const createTalkingWorker = async (
   await api.createWorker({ engine: 'scripted', workerId: 'ada' });
   for (let round = 0; round < rounds; round++)
     await api.sendInput('ada', { text: 'talk' }, { waitMs: 20_000 });
-  return storedLines(served.proxy.url, 'ada');
+  return storedLines(served.address, 'ada');
 };
 
 /** Returns the end of each event in a complete answer, in bytes. */
@@ -76,10 +76,10 @@ test('P5, P6: a stream that is cut at any event or byte resumes without gap or r
   let uncut = 0;
   for (const cutAfter of cuts) {
     // the stream gets a new connection, so that the cut is at the intended byte
-    served.proxy.cut();
+    served.proxy.reset();
     const connections = served.proxy.connections;
     served.proxy.treatment = () => (served.proxy.connections === connections + 1 ? { cutAfter } : {});
-    const api = runtimeClient({ url: served.proxy.url, retryMs: 1, ...TRANSPORTS.sse });
+    const api = runtimeClient({ url: served.address, retryMs: 1, ...TRANSPORTS.sse });
     const rebuilt = new Rebuilt(t);
     const read = async (): Promise<void> => {
       for await (const item of api.observe('ada', { after: 'start' })) {
@@ -99,7 +99,7 @@ test('P5, P6: streams on a socket that is cut at random bytes resume without gap
   const { served } = at;
   const log = await createTalkingWorker(at);
   const read = async (): Promise<void> => {
-    const api = runtimeClient({ url: served.proxy.url, retryMs: 1, ...TRANSPORTS.ws });
+    const api = runtimeClient({ url: served.address, retryMs: 1, ...TRANSPORTS.ws });
     const rebuilt = new Rebuilt(t);
     for await (const item of api.observe('ada', { after: 'start' })) {
       rebuilt.take(item);
@@ -107,14 +107,14 @@ test('P5, P6: streams on a socket that is cut at random bytes resume without gap
     }
     t.deepEqual(rebuilt.lines, log);
   };
-  served.proxy.cut();
+  served.proxy.reset();
   const before = served.proxy.forwarded;
   await read();
   const total = served.proxy.forwarded - before;
   const random = seeded(7);
   let uncut = 0;
   for (let round = 0; round < 250; round++) {
-    served.proxy.cut();
+    served.proxy.reset();
     const connections = served.proxy.connections;
     const cutAfter = 1 + Math.floor(random() * total);
     served.proxy.treatment = () => (served.proxy.connections === connections + 1 ? { cutAfter } : {});
@@ -147,9 +147,9 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     const seen: string[] = [];
     let cutting = true;
     let wake = (): void => {};
-    served.proxy.cut();
+    served.proxy.reset();
     served.proxy.treatment = () => (cutting ? { cutAfter: 1_000 + Math.floor(random() * 6_000) } : {});
-    const reader = runtimeClient({ url: served.proxy.url, retryMs: 1, retryMaxMs: 3, ...transport });
+    const reader = runtimeClient({ url: served.address, retryMs: 1, retryMaxMs: 3, ...transport });
     const reading = (async () => {
       for await (const item of reader.observe('ada', { after: 'start' })) {
         rebuilt.take(item);
@@ -172,7 +172,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     }
     await reading;
     cutting = false;
-    t.deepEqual(rebuilt.lines, await storedLines(served.proxy.url, 'ada'));
+    t.deepEqual(rebuilt.lines, await storedLines(served.address, 'ada'));
     t.true(served.proxy.connections > 10, `${served.proxy.connections} connections`);
     t.true(seen.includes('delta'));
   });
@@ -198,7 +198,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
       const text = [...rebuilt.text.values()].join('');
       if (item.type === 'in-flight' && kinds.filter((kind) => kind === 'in-flight').length === 1) {
         t.is(text, 'one 👩');
-        served.proxy.cut();
+        served.proxy.reset();
         served.engine.gate('cut').open();
       }
       if (text === 'one 👩 two') break;
@@ -244,8 +244,8 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
         served.proxy.treatment = () => ({ onClose: resolve });
       });
       closes.push(closed);
-      served.proxy.cut();
-      const own = runtimeClient({ url: served.proxy.url, ...transport });
+      served.proxy.reset();
+      const own = runtimeClient({ url: served.address, ...transport });
       const items = own.observe('ada', { ...(signal && { signal }) })[Symbol.asyncIterator]();
       await items.next();
       await items.next();
@@ -293,7 +293,7 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
           await served.runtime.sendInput('ada', { text: 'talk' });
         } else if (isBack && item.type === 'event') break;
       }
-      t.deepEqual(rebuilt.lines, await storedLines(served.proxy.url, 'ada'));
+      t.deepEqual(rebuilt.lines, await storedLines(served.address, 'ada'));
       await watching;
       abort.abort();
       t.true(kinds.includes('reset'));
@@ -311,11 +311,11 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     for await (const item of api.observe('ada', { after: 'start' })) {
       items.push(item);
       if (item.type !== 'in-flight') continue;
-      served.proxy.untarget();
-      served.proxy.cut();
+      served.lead(null);
+      served.proxy.reset();
       await served.runtime.stopWorker('ada');
       await served.runtime.deleteWorker('ada');
-      served.proxy.target(served.url);
+      served.lead(served);
     }
     t.deepEqual(items.at(-1), { type: 'ended', code: 'WORKER_NOT_FOUND' });
   });
@@ -325,12 +325,12 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
     for (let at = 0; at < 12; at++) await api.createWorker({ engine: 'scripted', workerId: `w${at}` });
     const random = seeded(3);
     for (let round = 0; round < 60; round++) {
-      served.proxy.cut();
+      served.proxy.reset();
       const first = served.proxy.connections + 1;
       const cutAfter = 200 + Math.floor(random() * 7_000);
       const gone = `w${round % 12}`;
       served.proxy.treatment = () => (served.proxy.connections === first ? { cutAfter } : {});
-      const own = runtimeClient({ url: served.proxy.url, retryMs: 1, ...transport });
+      const own = runtimeClient({ url: served.address, retryMs: 1, ...transport });
       const known = new Map<string, string | null>();
       const items: WatchItem['type'][] = [];
       let isChanged = false;
@@ -377,21 +377,21 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
       }
     };
     const followed = await Promise.all(['ada', 'both'].map(follow));
-    served.proxy.target(other.url);
-    served.proxy.cut();
+    served.lead(other);
+    served.proxy.reset();
     for (const items of followed) {
       const error = await t.throwsAsync(items.next(), { code: 'RUNTIME_NOT_FOUND' });
       t.is(error?.message, 'Another runtime answers at this address now');
     }
 
-    served.proxy.target(served.url);
-    served.proxy.cut();
+    served.lead(served);
+    served.proxy.reset();
     const items = await follow('ada');
-    served.proxy.untarget();
-    served.proxy.cut();
+    served.lead(null);
+    served.proxy.reset();
     await served.runtime.stopWorker('ada');
     await served.runtime.deleteWorker('ada');
-    served.proxy.target(served.url);
+    served.lead(served);
     t.deepEqual((await items.next()).value, { type: 'ended', code: 'WORKER_NOT_FOUND' });
   });
 }

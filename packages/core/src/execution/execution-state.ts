@@ -1,7 +1,7 @@
 import type { RunError } from '../contracts/event.ts';
 import type { StopOutcome } from '../contracts/runtime-api.ts';
 import type { Live } from '../workers/live.ts';
-import type { ExecutionSlot } from '../workers/slot.ts';
+import type { LiveExecution } from '../workers/live-state.ts';
 import type { Worker } from '../workers/worker.ts';
 import type { Deadline } from './deadline.ts';
 import type { Execution } from './execution.ts';
@@ -9,7 +9,7 @@ import type { RunDriver } from './run-driver.ts';
 import type { Stall } from './stalls.ts';
 
 /** The execution state of one live Worker. */
-export class ExecutionState implements ExecutionSlot {
+export class ExecutionState implements LiveExecution {
   execution: Execution | null = null;
   attaching: Promise<Execution> | null = null;
   /** The driver of the active run. It stays until the run has ended, also if its execution was fenced. */

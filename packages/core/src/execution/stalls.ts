@@ -16,7 +16,7 @@ export interface Stall {
 }
 
 /** The part of a Worker's execution state in which its stall is kept. */
-interface StallSlot {
+interface StallHolder {
   stall: Stall | null;
 }
 
@@ -25,8 +25,8 @@ export interface StallsOptions {
   readonly report: (report: Report) => void;
   /** Called when the summary of a Worker has changed because of a stall. */
   readonly changed: (worker: Worker) => void;
-  /** The slot of a live Worker; null for any other. */
-  readonly slotOf: (worker: Worker) => StallSlot | null;
+  /** The holder of a live Worker; null for any other. */
+  readonly holderOf: (worker: Worker) => StallHolder | null;
 }
 
 /** Tracks Workers whose queued inputs are blocked. Reports each Worker once per cause and retries with backoff. */
@@ -44,10 +44,10 @@ export class Stalls {
    * count as one.
    */
   begin(worker: Worker, cause: unknown, retry: () => void, firstPauseMs = FIRST_PAUSE_MS): void {
-    const { clock, report, changed, slotOf } = this.#options;
-    const slot = slotOf(worker);
-    if (this.#isClosed || !slot || slot.stall?.cancelRetry) return;
-    const last = slot.stall;
+    const { clock, report, changed, holderOf } = this.#options;
+    const holder = holderOf(worker);
+    if (this.#isClosed || !holder || holder.stall?.cancelRetry) return;
+    const last = holder.stall;
     const { code, message } = RuntimeError.from(cause);
     const pauseMs = Math.min(last ? last.pauseMs * 2 : firstPauseMs, LONGEST_PAUSE_MS);
     const cancelRetry = clock.after(pauseMs, () => {
@@ -55,7 +55,7 @@ export class Stalls {
       retry();
     });
     const stall: Stall = { error: { code, message }, pauseMs, cancelRetry };
-    slot.stall = stall;
+    holder.stall = stall;
     this.#stalled.add(worker);
     if (last?.error.code === code && last.error.message === message) return;
     report({
@@ -70,10 +70,10 @@ export class Stalls {
 
   /** Ends the stall of a Worker, after its queue is empty or has continued. */
   end(worker: Worker): void {
-    const slot = this.#options.slotOf(worker);
-    if (!this.#stalled.delete(worker) || !slot) return;
-    slot.stall?.cancelRetry?.();
-    slot.stall = null;
+    const holder = this.#options.holderOf(worker);
+    if (!this.#stalled.delete(worker) || !holder) return;
+    holder.stall?.cancelRetry?.();
+    holder.stall = null;
   }
 
   /** Cancels all retries and schedules no others. */

@@ -80,7 +80,7 @@ export class Supervisor implements ExecutionOwner {
     this.#engines = engines;
     this.#attachments = new Attachments({ services, owner: this, store, engines, claims });
     const { clock, report } = services;
-    this.#stalls = new Stalls({ clock, report, changed, slotOf: findExecutionState });
+    this.#stalls = new Stalls({ clock, report, changed, holderOf: findExecutionState });
   }
 
   /** True once no further run starts here, because another process continues. */
@@ -126,43 +126,43 @@ export class Supervisor implements ExecutionOwner {
 
   /** Makes live what the state says. Called after every commit. */
   reconcile(worker: Worker, events: readonly WorkerEvent[]): void {
-    const slot = findExecutionState(worker);
+    const own = findExecutionState(worker);
     const { state } = worker;
-    if (slot) this.#notifyDriver(slot, events);
-    if (slot && events.some(isReconfiguration))
-      slot.isOutdated = slot.execution !== null || slot.attaching !== null;
-    if (slot?.isOutdated && state.run === null && !slot.stopping) this.#detachOutdated(slot);
-    if (slot?.stall && !needsExecution(state)) this.#stalls.end(worker);
+    if (own) this.#notifyDriver(own, events);
+    if (own && events.some(isReconfiguration))
+      own.isOutdated = own.execution !== null || own.attaching !== null;
+    if (own?.isOutdated && state.run === null && !own.stopping) this.#detachOutdated(own);
+    if (own?.stall && !needsExecution(state)) this.#stalls.end(worker);
     if (!worker.live || state.phase !== 'alive' || state.status === 'stopped' || worker.isCancelled) return;
-    const execution = slot?.execution ?? null;
-    const isStopping = slot !== null && slot.stopping !== null;
+    const execution = own?.execution ?? null;
+    const isStopping = own !== null && own.stopping !== null;
     if (state.run) {
       // a stop in progress also ends an input that came after it: no run starts on an execution that is being detached
       const isOwn = execution !== null && state.run.generation === execution.generation;
-      if (isOwn && slot !== null && !isStopping && execution.driver?.runId !== state.run.runId)
-        slot.driver = execution.start(state.run, inputIn(events, state.run.runId)) ?? slot.driver;
+      if (isOwn && own !== null && !isStopping && execution.driver?.runId !== state.run.runId)
+        own.driver = execution.start(state.run, inputIn(events, state.run.runId)) ?? own.driver;
     } else if (state.queue.length > 0 && !this.#isDraining && !this.#isHolding && !isStopping) {
       // the backoff after a failed attempt is not cut short by an unrelated event
-      if (execution || !slot?.stall) void this.continueQueue(worker);
+      if (execution || !own?.stall) void this.continueQueue(worker);
     }
   }
 
   /** Detaches an idle execution that has an earlier config, so that the next run gets the present one. */
-  #detachOutdated(slot: ExecutionState): void {
-    slot.isOutdated = false;
-    const { execution } = slot;
+  #detachOutdated(own: ExecutionState): void {
+    own.isOutdated = false;
+    const { execution } = own;
     if (!execution) return;
     this.#attachments.fence(execution);
     void this.#attachments.detach(execution, 'stop');
   }
 
-  #notifyDriver(slot: ExecutionState, events: readonly WorkerEvent[]): void {
-    const { driver } = slot;
+  #notifyDriver(own: ExecutionState, events: readonly WorkerEvent[]): void {
+    const { driver } = own;
     if (!driver) return;
     for (const event of events) {
       if (event.type === 'request.resolved') driver.answered(event.data);
       else if (event.type === 'run.finished' && event.run === driver.runId) {
-        slot.driver = null;
+        own.driver = null;
         driver.ended(event.data.outcome);
       }
     }
@@ -244,16 +244,16 @@ export class Supervisor implements ExecutionOwner {
   // decisions about one execution
 
   startsNext(worker: Worker): boolean {
-    const slot = findExecutionState(worker);
+    const own = findExecutionState(worker);
     if (
       this.#isDraining ||
       this.#isHolding ||
-      slot === null ||
-      slot.stopping !== null ||
-      slot.execution === null
+      own === null ||
+      own.stopping !== null ||
+      own.execution === null
     )
       return false;
-    if (slot.isOutdated) return false;
+    if (own.isOutdated) return false;
     const { run, queue } = worker.state;
     const growth = (queue[0]?.bytes ?? 0) - (run?.input?.bytes ?? 0);
     return this.#services.activeInputs.hasRoom(growth);
@@ -279,10 +279,10 @@ export class Supervisor implements ExecutionOwner {
   detachAtDeadline(execution: Execution, driver: RunDriver): void {
     const { clock, limits } = this.#services;
     const cancelTimer = clock.after(limits.stopDeadlineMs, () => {
-      const slot = findExecutionState(execution.worker);
-      if (slot?.execution !== execution || execution.driver !== driver) return;
+      const own = findExecutionState(execution.worker);
+      if (own?.execution !== execution || execution.driver !== driver) return;
       // the run may end with the stop in progress, but not later than without it
-      if (slot.stopping) return slot.stopDeadline?.shorten(0);
+      if (own.stopping) return own.stopDeadline?.shorten(0);
       driver.endDetached();
       this.#attachments.fence(execution);
       void this.#attachments.detachLate(execution);
@@ -329,21 +329,21 @@ export class Supervisor implements ExecutionOwner {
    * @throws STORE_UNAVAILABLE · STORE_FULL the execution has ended, but the stop could not be stored
    */
   async stop(worker: Worker, deadlineMs: number, remark: Remark): Promise<StopOutcome> {
-    const slot = executionStateOf(worker.ensureLive(this.#services.limits));
-    if (slot.stopping) {
-      slot.stopDeadline?.shorten(deadlineMs);
-      return { ...(await slot.stopping), changed: false };
+    const own = executionStateOf(worker.ensureLive(this.#services.limits));
+    if (own.stopping) {
+      own.stopDeadline?.shorten(deadlineMs);
+      return { ...(await own.stopping), changed: false };
     }
     const { status, stopResult } = worker.state;
     if (status === 'stopped') return { changed: false, status, outcome: stopResult ?? 'graceful' };
     const deadline = new Deadline(this.#services.clock, deadlineMs);
-    slot.stopDeadline = deadline;
-    slot.stopping = this.#stop(worker, slot, deadline, remark).finally(() => {
+    own.stopDeadline = deadline;
+    own.stopping = this.#stop(worker, own, deadline, remark).finally(() => {
       deadline.cancel();
-      slot.stopDeadline = null;
-      slot.stopping = null;
+      own.stopDeadline = null;
+      own.stopping = null;
     });
-    return slot.stopping;
+    return own.stopping;
   }
 
   async #stop(

@@ -1,10 +1,10 @@
 import type { Live } from '../workers/live.ts';
-import type { Slot } from '../workers/slot.ts';
+import type { LiveState } from '../workers/live-state.ts';
 import type { Attempt } from './attempt.ts';
 import type { Decision, Turn } from './turn.ts';
 
 /** The journal's state of one live Worker. */
-export class CommitQueue implements Slot {
+export class CommitQueue implements LiveState {
   /** Decisions that wait for the turn in progress; null if there are none. */
   decisions: Decision[] | null = null;
   /** Decisions that end something. A full store refused them together with others, so their next turn is their own. */

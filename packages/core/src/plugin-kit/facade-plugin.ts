@@ -10,6 +10,7 @@ export interface FacadePlace<Served> {
       context: {
         readonly served: Served;
         readonly caller: { readonly name: string | null };
+        readonly path: string;
         readonly ending: AbortSignal;
       },
     ) => Promise<Response>,
@@ -20,6 +21,8 @@ export interface FacadePlace<Served> {
 export interface Serving {
   /** The name of the caller, for the events of its commands. */
   readonly actor?: string | null;
+  /** The path below the façade, decoded. Without it the façade may be below any path. */
+  readonly path?: string;
   /** Aborts when the answer has to end. Its reason is the error that the client gets. */
   readonly ending?: AbortSignal;
 }

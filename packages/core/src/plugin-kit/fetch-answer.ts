@@ -1,26 +1,33 @@
-import { ERROR_CODES, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
-import { STATUS_OF } from './http-status.ts';
+import { payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
+import type { Serving } from './facade-plugin.ts';
+import { allowOf, PROBLEM_TYPE, problemOf } from './problem.ts';
 
 /** Returns the answer of a façade for an error: a problem of RFC 9457, without a foreign message. */
-export const problemAnswer = (error: unknown): Response => {
-  const { code, message: detail, retryable } = RuntimeError.from(error);
-  const status = STATUS_OF[code];
-  const { title } = ERROR_CODES[code];
-  const type = `urn:worker-runtime:error:${code.toLowerCase().replaceAll('_', '-')}`;
-  return new Response(JSON.stringify({ type, title, status, detail, code, retryable }), {
-    status,
-    headers: { 'content-type': 'application/problem+json' },
-  });
+export const problemAnswer = (cause: unknown): Response => {
+  const error = RuntimeError.from(cause);
+  const problem = problemOf(error);
+  const headers = { 'content-type': PROBLEM_TYPE, ...allowOf(error) };
+  return new Response(JSON.stringify(problem), { status: problem.status, headers });
 };
 
 /** Returns a name of a path, decoded. @throws ROUTE_NOT_FOUND no name has this form */
 export const decodedName = (name: string): string => {
   try {
-    if (name !== '') return decodeURIComponent(name);
-  } catch {
-    // not the encoding of any text
+    return decodeURIComponent(name);
+  } catch (cause) {
+    throw new RuntimeError('ROUTE_NOT_FOUND', undefined, { cause });
   }
-  throw new RuntimeError('ROUTE_NOT_FOUND');
+};
+
+/**
+ * Returns the parts of a path of a façade, whose routes end with `$`. They are all of the path below the mount of a server. A program may serve
+ * the façade below any path, so there they are the end of the path. @throws ROUTE_NOT_FOUND no route has this path
+ */
+export const routeIn = (routes: RegExp, { url }: Request, { path }: Serving): RegExpExecArray => {
+  const found = routes.exec(new URL(url).pathname);
+  if (found === null || (path !== undefined && decodedName(found[0]) !== path))
+    throw new RuntimeError('ROUTE_NOT_FOUND');
+  return found;
 };
 
 /** Reads the body of a request as JSON. @throws PAYLOAD_TOO_LARGE · INVALID_REQUEST */
@@ -37,12 +44,13 @@ export const jsonBody = async ({ body }: Request, bodyBytes: number): Promise<un
     // a byte order mark is left out; other bytes would be replaced without a word, and stored so
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(pieces)));
   } catch {
-    throw refusal('', 'must be JSON in UTF-8');
+    return refuse('', 'must be JSON in UTF-8');
   }
 };
 
-/** Creates an INVALID_REQUEST error about the part of a body at a JSON pointer. */
-export const refusal = (pointer: string, message: string): RuntimeError =>
-  new RuntimeError('INVALID_REQUEST', `${pointer || 'The body'} ${message}`, {
+/** @throws INVALID_REQUEST always, about the part of a body at a JSON pointer */
+export const refuse = (pointer: string, message: string): never => {
+  throw new RuntimeError('INVALID_REQUEST', `${pointer || 'The body'} ${message}`, {
     details: { issues: [{ pointer, message }] },
   });
+};

@@ -99,7 +99,7 @@ export {
 export { descriptorLimit } from './descriptor-limit.ts';
 export { encodedForms } from './encoded-forms.ts';
 export type { FacadePlace, FacadePlugin, Serving } from './facade-plugin.ts';
-export { decodedName, jsonBody, problemAnswer, refusal } from './fetch-answer.ts';
+export { decodedName, jsonBody, problemAnswer, refuse, routeIn } from './fetch-answer.ts';
 export { STATUS_OF } from './http-status.ts';
 export { type LogEnd, readLogEnd } from './log-end.ts';
 export {
@@ -114,6 +114,7 @@ export { type ObserveOrQuiet, observeOrQuiet } from './observe-or-quiet.ts';
 export {
   list,
   type OptionReader,
+  object,
   oneOf,
   optional,
   readOptions,
@@ -122,6 +123,7 @@ export {
 } from './options.ts';
 export { orQuiet } from './or-quiet.ts';
 export { priceList } from './price-list.ts';
+export { allowOf, methodNotAllowed, PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
 export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
 export {

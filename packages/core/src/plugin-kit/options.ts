@@ -39,6 +39,17 @@ export const list: OptionReader<readonly string[]> = (value, refuse) => {
   return Array.isArray(items) ? items.map((item) => text(item, refuseItem)) : refuseItem();
 };
 
+/** Reads an object, also from its JSON text, since flags and environment variables are text. */
+export const object: OptionReader<Readonly<Record<string, unknown>>> = (value, refuse) => {
+  let given = value;
+  try {
+    if (typeof value === 'string') given = JSON.parse(value);
+  } catch {
+    // the text stays, which is no object
+  }
+  return isObject(given) ? given : refuse('must be an object, or JSON text of one');
+};
+
 /** Reads one of the given strings. */
 export const oneOf = <T extends string>(...choices: readonly T[]): OptionReader<T> =>
   fitting(choiceOf(...choices));

@@ -1,5 +1,5 @@
 import type { ModelPrice, PriceList } from '../contracts/prices.ts';
-import type { OptionReader } from './options.ts';
+import { type OptionReader, object } from './options.ts';
 import { isObject } from './shape.ts';
 
 const MODELS = 1_000;
@@ -10,15 +10,6 @@ const PRICES: Readonly<Record<keyof ModelPrice, 'required' | 'optional'>> = {
   output: 'required',
   cacheRead: 'optional',
   cacheWrite: 'optional',
-};
-
-const parsed = (value: unknown, refuse: (mismatch: string) => never): unknown => {
-  if (typeof value !== 'string') return value;
-  try {
-    return JSON.parse(value);
-  } catch {
-    return refuse('must be a price list, or its JSON text');
-  }
 };
 
 const assertOnly = (
@@ -34,8 +25,7 @@ const assertOnly = (
 
 /** Reads a price list, also from JSON text, since flags are text. */
 export const priceList: OptionReader<PriceList> = (value, refuse) => {
-  const list = parsed(value, refuse);
-  if (!isObject(list)) return refuse('must be an object with currency and models');
+  const list = object(value, refuse);
   assertOnly(list, ['currency', 'models'], refuse, '');
   const { currency, models } = list;
   if (typeof currency !== 'string' || !CURRENCY.test(currency))

@@ -1,15 +1,15 @@
 import type { Limits } from '../contracts/limits.ts';
+import type { LiveExecution, LiveState } from './live-state.ts';
 import type { LogKeys } from './log-keys.ts';
 import { Readers } from './readers.ts';
-import type { ExecutionSlot, Slot } from './slot.ts';
 
 /** State that a Worker needs only while something happens to it. An idle Worker has none. */
 export class Live {
   readonly readers: Readers;
   /** Owned by `journal/commit-queue.ts`. */
-  journal: Slot | null = null;
+  journal: LiveState | null = null;
   /** Owned by `execution/execution-state.ts`. */
-  execution: ExecutionSlot | null = null;
+  execution: LiveExecution | null = null;
   /** The idempotency keys of the log, loaded on first use. Owned by `commands/inputs.ts`. */
   keys: LogKeys | Promise<LogKeys> | null = null;
   /** How many calls in progress need this state until they return. */

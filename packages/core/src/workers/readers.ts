@@ -1,7 +1,7 @@
 import type { WorkerEvent } from '../contracts/event.ts';
 import { Tail } from '../log/tail.ts';
 import type { InFlight } from './in-flight.ts';
-import type { Slot } from './slot.ts';
+import type { LiveState } from './live-state.ts';
 
 /** Receives the events that were committed, if they are the change. A wake that only reads the log ignores them. */
 type Wake = (committed: readonly WorkerEvent[]) => void;
@@ -9,7 +9,7 @@ type Wake = (committed: readonly WorkerEvent[]) => void;
 const NOTHING: readonly WorkerEvent[] = [];
 
 /** The state that the readers of one live Worker share: the last lines of its log, the text in flight, and their wake-ups. */
-export class Readers implements Slot {
+export class Readers implements LiveState {
   readonly tail: Tail;
   /** The message that the active run is writing; null between runs. */
   inFlight: InFlight | null = null;

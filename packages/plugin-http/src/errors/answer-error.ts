@@ -1,10 +1,10 @@
 import type { ErrorCode, Logger, RuntimeError } from '@worker-runtime/core';
-import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { allowOf, PROBLEM_TYPE, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import { challengeOf } from '../access/access.ts';
 import { fieldsOf } from '../logging/request-log.ts';
 import type { HttpReply } from '../message/http-reply.ts';
 import type { HttpRequest } from '../message/http-request.ts';
-import { isTransient, PROBLEM_TYPE, problemOf, retryAfterOf } from './problem.ts';
+import { correlatedProblem, isTransient, retryAfterOf } from './problem.ts';
 
 /**
  * Logs an error that was sent to a client; the correlation id of the answer finds the line. The stack is logged only
@@ -43,6 +43,7 @@ export const answerError = (
   if (challenge !== null) reply.header('www-authenticate', challenge);
   if (retryAfter !== null) reply.header('retry-after', String(retryAfter));
   if (closesConnection(code)) reply.header('connection', 'close');
-  const problem = problemOf(error, correlationId);
+  reply.headers(allowOf(error));
+  const problem = correlatedProblem(error, correlationId);
   return reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 };

@@ -1,36 +1,16 @@
-import { ERROR_CODES, type ErrorCode, type ErrorDetails, type RuntimeError } from '@worker-runtime/core';
-import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { ERROR_CODES, type ErrorCode, type RuntimeError } from '@worker-runtime/core';
+import { type Problem, problemOf, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 
-export const PROBLEM_TYPE = 'application/problem+json';
-
-/** The body of an error answer, after RFC 9457. The contract of RuntimeError makes `detail` and `details` public. */
-export interface Problem {
-  readonly type: string;
-  readonly title: string;
-  readonly status: number;
-  readonly detail: string;
-  readonly code: ErrorCode;
-  readonly retryable: boolean;
-  readonly details: ErrorDetails;
+/** A problem with the id of its request, by which the operator's log has the cause. */
+export interface CorrelatedProblem extends Problem {
   readonly correlationId: string;
 }
 
-/** Returns the public part of an error. For INTERNAL that is the correlation id only: the cause is in the operator's log. */
-export const problemOf = (error: RuntimeError, correlationId: string): Problem => {
-  const { code } = error;
-  const { title, retryable } = ERROR_CODES[code];
-  const isInternal = code === 'INTERNAL';
-  return {
-    type: `urn:worker-runtime:error:${code.toLowerCase().replaceAll('_', '-')}`,
-    title,
-    status: STATUS_OF[code],
-    detail: isInternal ? title : error.message,
-    code,
-    retryable,
-    details: isInternal ? {} : error.details,
-    correlationId,
-  };
-};
+/** Returns the body of the answer for an error. */
+export const correlatedProblem = (error: RuntimeError, correlationId: string): CorrelatedProblem => ({
+  ...problemOf(error),
+  correlationId,
+});
 
 /** Returns the seconds to wait before a retry; null if waiting does not help. */
 export const retryAfterOf = (code: ErrorCode): number | null => {

@@ -1,17 +1,19 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
+import { allowOf, PROBLEM_TYPE } from '@worker-runtime/core/plugin-kit';
 import { challengeOf } from '../access/access.ts';
-import { PROBLEM_TYPE, problemOf } from './problem.ts';
+import { correlatedProblem } from './problem.ts';
 
 /** The time that a peer has to read the answer and close. */
 const LINGER_MS = 1_000;
 
 /** Writes an error answer to a socket that has no HTTP response object, and closes the socket. */
 export const refuseSocket = (socket: Duplex, error: RuntimeError, correlationId: string): void => {
-  const problem = problemOf(error, correlationId);
+  const problem = correlatedProblem(error, correlationId);
   const body = Buffer.from(JSON.stringify(problem));
   const challenge = challengeOf(error);
+  const { allow } = allowOf(error);
   const head = [
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
     `content-type: ${PROBLEM_TYPE}`,
@@ -21,6 +23,7 @@ export const refuseSocket = (socket: Duplex, error: RuntimeError, correlationId:
     `x-request-id: ${correlationId}`,
     'cache-control: no-store',
     ...(challenge === null ? [] : [`www-authenticate: ${challenge}`]),
+    ...(allow === undefined ? [] : [`allow: ${allow}`]),
     'connection: close',
   ].join('\r\n');
   // the server no longer listens to this socket, and an unhandled 'error' event would end the process

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { RuntimeError } from '@worker-runtime/core';
-import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import { methodNotAllowed, type ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { Access } from '../access/access.ts';
 import { assertMay, type Caller } from '../access/caller.ts';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
@@ -97,10 +97,7 @@ export class Gate {
   #refusalOf({ raw, url, isBadUrl }: HttpRequest, reply: HttpReply): RuntimeError {
     if (isBadUrl) return new RuntimeError('INVALID_REQUEST', 'The URL is not valid');
     const methods = this.#parts.routes.methodsAt(url);
-    if (methods.length > 0) {
-      reply.header('allow', methods.join(', '));
-      return new RuntimeError('METHOD_NOT_ALLOWED', undefined, { details: { allowed: methods } });
-    }
+    if (methods.length > 0) return methodNotAllowed(...methods);
     if (!this.#parts.isWebSocket?.(raw)) return unknownPathError(url);
     reply.headers({ connection: 'upgrade, close', upgrade: 'websocket' });
     return new RuntimeError('VERSION_UNSUPPORTED', 'This path needs a WebSocket upgrade', {

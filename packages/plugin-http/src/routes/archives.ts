@@ -1,5 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
-import type { ServedRuntime } from '@worker-runtime/core/plugin-kit';
+import { methodNotAllowed, type ServedRuntime } from '@worker-runtime/core/plugin-kit';
 import type { MountHandler, MountPlace } from '../mount.ts';
 import { assertKnown, Query } from '../wire/query.ts';
 
@@ -152,7 +152,7 @@ export const answerArchives: MountHandler = async (
     if (method === 'DELETE')
       return (part === undefined ? remove : removeHistory)(archives, id, request, caller.name);
   } else if (collection !== undefined) throw new RuntimeError('ROUTE_NOT_FOUND');
-  throw new RuntimeError('METHOD_NOT_ALLOWED');
+  throw methodNotAllowed('GET', ...(collection !== 'workers' ? [] : [id === undefined ? 'POST' : 'DELETE']));
 };
 
 /**

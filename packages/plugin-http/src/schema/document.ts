@@ -1,7 +1,6 @@
 import { type ErrorCode, type JsonObject, type Limits, version } from '@worker-runtime/core';
-import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { PROBLEM_TYPE, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import type { Embedder } from '../embedder.ts';
-import { PROBLEM_TYPE } from '../errors/problem.ts';
 import type { DescribedRoute } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
 import { BYTES_TYPE } from '../wire/served-media.ts';

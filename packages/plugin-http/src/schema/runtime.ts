@@ -7,7 +7,7 @@ import {
   type RuntimeSummary,
 } from '@worker-runtime/core';
 import type { RuntimeEntry } from '@worker-runtime/core/plugin-kit';
-import type { Problem } from '../errors/problem.ts';
+import type { CorrelatedProblem } from '../errors/problem.ts';
 import {
   anyObject,
   arrayOf,
@@ -99,7 +99,7 @@ export const runtimeSchemas: Schemas = {
   BundleDigest: object<{ readonly digest: string }>({ digest }),
   Health: object<{ readonly status: string }>({ status: enumOf('alive', 'ready') }),
   Problem: described(
-    object<Problem>({
+    object<CorrelatedProblem>({
       type: described(
         string,
         '`urn:worker-runtime:error:` followed by the code in lower case, with hyphens.',

@@ -1,10 +1,4 @@
-import { testFuzz } from '../fuzz.ts';
+import { testFuzz } from '@worker-runtime/test-http/fuzz';
+import { http } from '../../src/index.ts';
 
-testFuzz(
-  'P19: requests of every kind get no 500, no secret and no error in another format',
-  1_000,
-  async (_t, { web }) => ({
-    url: web.url,
-    runtimeId: 'self',
-  }),
-);
+testFuzz('P19: requests of every kind get no 500, no secret and no error in another format', 1_000, { http });

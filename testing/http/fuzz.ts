@@ -4,15 +4,20 @@ import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { memoryStore, RuntimeError, type RuntimePlugin, type RuntimeStore } from '@worker-runtime/core';
+import {
+  memoryStore,
+  Runtime,
+  RuntimeError,
+  type RuntimePlugin,
+  type RuntimeStore,
+} from '@worker-runtime/core';
 import { STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { assertDescribed } from './contract.ts';
+import { Contract } from './contract.ts';
 import { type HostileRequest, hostileRequests } from './hostile-request.ts';
 import { Puppet } from './puppet.ts';
 import { SEED } from './seed.ts';
-import { type Served, serve } from './served.ts';
 
 /** The share of generated requests that are spare: the HTTP client of Node cannot send a few. */
 const SPARE = 0.04;
@@ -88,18 +93,27 @@ const isSendable = ({ path, headers }: HostileRequest): boolean =>
   !/[^\x21-\x7e]/.test(path) &&
   Object.values(headers).every((value) => !/[^\t\x20-\x7e\x80-\xff]/.test(value));
 
-/** The server to which the requests are sent, and the id of the runtime there. */
+/** A server, and the id of a runtime there. */
 export interface Front {
   readonly url: string;
   readonly runtimeId: string;
 }
 
-/** Declares the test. `count` is the least number of requests that are sent. `frontOf` returns a server that leads to the runtime. */
-export const testFuzz = (
-  title: string,
-  count: number,
-  frontOf: (t: ExecutionContext, served: Served) => Promise<Front>,
-): void => {
+/** The server under test. */
+export interface Fuzzed {
+  /** Returns a plugin that serves a runtime to the tokens of a file. */
+  readonly http: (options: { readonly port: 0; readonly tokenFile: string }) => RuntimePlugin & {
+    readonly url: string;
+  };
+  /** Returns the server to which the requests are sent. By default, it is that of the plugin. */
+  readonly front?: (t: ExecutionContext, served: Front) => Promise<Front>;
+}
+
+/**
+ * Declares the test. `count` is the least number of requests that are sent. They are made from the OpenAPI document of the server, by which
+ * all answers are checked.
+ */
+export const testFuzz = (title: string, count: number, { http, front }: Fuzzed): void => {
   test(`${title}: ${count} requests (seed ${SEED})`, async (t) => {
     t.timeout(60_000 + count * 50);
     const folder = await mkdtemp(join(tmpdir(), 'canary-path-'));
@@ -111,13 +125,19 @@ export const testFuzz = (
       permission,
     }));
     await writeFile(tokenFile, JSON.stringify(tokens), { mode: 0o600 });
-    const served = await serve(t, {
-      http: { tokenFile },
-      plugins: [fragileStore()],
+    const log: unknown[] = [];
+    const note = (...line: readonly unknown[]): void => {
+      log.push(line);
+    };
+    const web = http({ port: 0, tokenFile });
+    const runtime = await Runtime.start({
+      plugins: [web, new Puppet().plugin(), fragileStore()],
+      log: { debug: note, info: note, warn: note, error: note },
       limits: { stopDeadlineMs: 500, stopDeadlineMaxMs: 1_000 },
     });
-    const { runtime, log } = served;
-    const { url, runtimeId } = await frontOf(t, served);
+    t.teardown(() => runtime.stop({ deadlineMs: 1_000 }));
+    const served = { url: web.url, runtimeId: runtime.runtimeId };
+    const { url, runtimeId } = front ? await front(t, served) : { url: web.url, runtimeId: 'self' };
     // requests stop and delete Workers, and the store fails, so they are created again and again
     const ensure = async (workerId: string): Promise<void> => {
       await runtime
@@ -140,8 +160,13 @@ export const testFuzz = (
       bearer('observe'),
       '',
     ];
+    const headers = { authorization: bearer('admin') };
+    const contract = new Contract(await (await fetch(`${url}/openapi.json`, { headers })).json());
     const requests = fc
-      .sample(hostileRequests(authorizations), { numRuns: Math.round(count * (1 + SPARE)), seed: SEED })
+      .sample(hostileRequests(contract.document, authorizations), {
+        numRuns: Math.round(count * (1 + SPARE)),
+        seed: SEED,
+      })
       .map((asked) => ({ ...asked, path: asked.path.replace('/runtimes/self', `/runtimes/${runtimeId}`) }))
       .filter(isSendable);
     const agent = new Agent({ keepAlive: true, maxSockets: LANES });
@@ -160,10 +185,11 @@ export const testFuzz = (
         if (status >= 400 && asked.method !== 'HEAD') {
           const problem = JSON.parse(text);
           if (STATUS_OF[problem.code as keyof typeof STATUS_OF] !== status) t.fail(what);
+          if (headers.has('allow') !== (status === 405)) t.fail(what);
           if (problem.correlationId !== headers.get('x-request-id')) t.fail(what);
         }
         try {
-          assertDescribed(asked.method, url + asked.path, answer);
+          contract.assertDescribed(asked.method, url + asked.path, answer);
         } catch (error) {
           t.fail(`${error instanceof Error ? error.message : String(error)} ${what}`);
         }
@@ -182,16 +208,20 @@ export const testFuzz = (
       t.true((statuses.get(status) ?? 0) > 0, `no ${status}: the generated requests are too harmless`);
 
     // no Worker, event or page of this runtime has a secret, and the server still works
-    const headers = { authorization: bearer('admin') };
-    for (const { workerId } of (await runtime.listWorkers({ limit: 100 })).items) {
-      const events = await served.call(`workers/${workerId}/events?limit=1000`, { headers });
-      t.notRegex(events.text, /canary-(token|path)/);
-      t.notRegex((await served.call(`workers/${workerId}`, { headers })).text, /canary-(token|path)/);
-    }
-    for (const path of ['diagnostics?limit=1000', '', '/metrics', '/openapi.json']) {
-      const answer = await served.call(path === '' ? '/v1/runtimes/self' : path, { headers });
-      t.is(answer.status, 200);
-      t.notRegex(answer.text, new RegExp(`canary-(token|path)|${Puppet.secret}`));
+    const workers = (await runtime.listWorkers({ limit: 100 })).items.flatMap(({ workerId }) => [
+      `/v1/runtimes/self/workers/${workerId}`,
+      `/v1/runtimes/self/workers/${workerId}/events?limit=1000`,
+    ]);
+    const pages = [
+      '/v1/runtimes/self',
+      '/v1/runtimes/self/diagnostics?limit=1000',
+      '/metrics',
+      '/openapi.json',
+    ];
+    for (const path of [...pages, ...workers]) {
+      const answer = await fetch(web.url + path, { headers });
+      t.is(answer.status, 200, path);
+      t.notRegex(await answer.text(), new RegExp(`canary-(token|path)|${Puppet.secret}`), path);
     }
     // the operator's log may contain paths, but no tokens
     const tokensLogged = inspect(log, { depth: 6 }).match(/canary-token-1-(observe|operate|admin)/);

@@ -1,13 +1,13 @@
 import type { RunError } from '../contracts/event.ts';
 
 /** State that one room keeps for a live Worker. The room itself defines the class; lower rooms see this much of it. */
-export interface Slot {
-  /** True while the Worker must stay live because of this slot. */
+export interface LiveState {
+  /** True while the Worker must stay live because of this state. */
   readonly isBusy: boolean;
 }
 
 /** The execution of a live Worker, as far as summaries and the idle sweep need it. */
-export interface ExecutionSlot extends Slot {
+export interface LiveExecution extends LiveState {
   /** True while an engine is attached. */
   readonly isConnected: boolean;
   /**

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { JsonValue } from '@worker-runtime/core';
 import fc from 'fast-check';
-import { contract, type Operation } from './contract.ts';
-import { mutatedOf, type Node, schemaOf, validOf } from './generated.ts';
+import type { ContractDocument, Operation } from './contract.ts';
+import { GeneratedValues, type Node } from './generated-values.ts';
 
 export interface HostileRequest {
   readonly method: string;
@@ -51,7 +51,7 @@ const ids: Readonly<Record<string, fc.Arbitrary<string>>> = {
   digest: oftenOr(fc.constantFrom(`sha256-${'0'.repeat(64)}`, KNOWN_FILE.digest), hostileText),
 };
 
-const values: Readonly<Record<string, fc.Arbitrary<string>>> = {
+const parameters: Readonly<Record<string, fc.Arbitrary<string>>> = {
   limit: fc.constantFrom('1', '3', '1000', '1001', '0', '1e3', '99999999999'),
   after: fc.constantFrom(
     'start',
@@ -72,10 +72,10 @@ const values: Readonly<Record<string, fc.Arbitrary<string>>> = {
   deltas: fc.constantFrom('0', '1', '2'),
 };
 
-const queryOf = ({ parameters }: Operation): fc.Arbitrary<string> => {
-  const known = parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name);
+const queryOf = (operation: Operation): fc.Arbitrary<string> => {
+  const known = operation.parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name);
   const one = (name: string) =>
-    oftenOr(values[name] ?? hostileText, hostileText).map((value) => `${name}=${value}`);
+    oftenOr(parameters[name] ?? hostileText, hostileText).map((value) => `${name}=${value}`);
   const pairs = [
     ...known.map(one),
     oftenOr(
@@ -145,11 +145,12 @@ const rawBodies = fc.constantFrom(
 const isFile = ({ requestBody }: Operation): boolean =>
   requestBody?.content['application/octet-stream'] !== undefined;
 
-const bodyOf = (operation: Operation) => {
+const bodyOf = (operation: Operation, { components: { schemas } }: ContractDocument) => {
   if (isFile(operation)) return fc.oneof(fc.constant('x'), fc.string({ unit: 'binary' }), rawBodies);
   const name = operation.requestBody?.content['application/json']?.schema.$ref.split('/').at(-1);
   if (name === undefined) return fc.constant(null);
-  const node: Node = schemaOf(name);
+  const node = schemas[name] as Node;
+  const values = new GeneratedValues(schemas);
   const known = {
     engine: 'puppet',
     text: 'say hi',
@@ -160,7 +161,7 @@ const bodyOf = (operation: Operation) => {
     parent: null,
   };
   // most of these pass validation, since they name existing engines and Workers
-  const likely = validOf(node).map((value) =>
+  const likely = values.validOf(node).map((value) =>
     Object.fromEntries(
       Object.entries({
         ...(name === 'CreateWorker' && { engine: 'puppet' }),
@@ -175,21 +176,32 @@ const bodyOf = (operation: Operation) => {
     parts: [KNOWN_FILE],
   });
   const json = fc
-    .oneof(likely, validOf(node), mutatedOf(node), ...(name === 'WorkerInput' ? [texts, texts] : []))
+    .oneof(
+      likely,
+      values.validOf(node),
+      values.mutatedOf(node),
+      ...(name === 'WorkerInput' ? [texts, texts] : []),
+    )
     .map((value) => JSON.stringify(value));
   return oftenOr(json, rawBodies);
 };
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD', 'PROPFIND'];
 
-const requestOf = (path: string, method: string, operation: Operation, authorizations: readonly string[]) => {
+const requestOf = (
+  path: string,
+  method: string,
+  document: ContractDocument,
+  authorizations: readonly string[],
+) => {
+  const operation = document.paths[path]?.[method] as Operation;
   const names = [...path.matchAll(/\{([a-z]+)\}/g)].map(([, name]) => name as string);
   return fc
     .tuple(
       fc.tuple(...names.map((name) => ids[name] as fc.Arbitrary<string>)),
       queryOf(operation),
       headersOf(authorizations),
-      bodyOf(operation),
+      bodyOf(operation, document),
       oftenOr(fc.constant(method.toUpperCase()), fc.constantFrom(...METHODS), 12),
       isFile(operation)
         ? oftenOr(fc.constantFrom(...FILE_TYPES), fc.constantFrom({}, jsonType, { 'content-type': 'a' }))
@@ -208,12 +220,15 @@ const requestOf = (path: string, method: string, operation: Operation, authoriza
     });
 };
 
-/** Generates requests for all operations: some valid, most with one error, some absurd. */
-export const hostileRequests = (authorizations: readonly string[]): fc.Arbitrary<HostileRequest> =>
+/** Generates requests for all operations of a document: some valid, most with one error, some absurd. */
+export const hostileRequests = (
+  document: ContractDocument,
+  authorizations: readonly string[],
+): fc.Arbitrary<HostileRequest> =>
   fc.oneof(
-    ...Object.entries(contract.paths).flatMap(([path, operations]) =>
+    ...Object.entries(document.paths).flatMap(([path, operations]) =>
       Object.entries(operations).map(([method, operation]) => ({
-        arbitrary: requestOf(path, method, operation, authorizations),
+        arbitrary: requestOf(path, method, document, authorizations),
         weight: operation.requestBody ? 4 : 1,
       })),
     ),
