@@ -9,7 +9,8 @@ const INVISIBLE =
 
 /** Marks of direction, which reorder what is between them. A text with letters of both directions needs them. */
 const MARKS = /[\u061c\u200e\u200f]/g;
-const RIGHT_TO_LEFT = /[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const RIGHT_TO_LEFT =
+  /[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 /**
  * Replaces the characters that a reader does not see by what `shown` returns, so that a text shows with all that it has, in the order of its

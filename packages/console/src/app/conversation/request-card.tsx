@@ -153,7 +153,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
       ) : (
         <p className={styles.result}>
           {answerText(request, answer, isOwn)} · <Moment of={answer.time} />
-          {'note' in answer && answer.note !== null && <q>{answer.note}</q>}
+          {'note' in answer && answer.note !== null && <q>{inOrder(answer.note)}</q>}
         </p>
       )}
       {failure !== null && isOpen && (

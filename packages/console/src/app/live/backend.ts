@@ -1,6 +1,7 @@
 import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
 import type { Page, WorkerSummary } from '@worker-runtime/core';
 import type { RuntimeEntry } from '@worker-runtime/core/plugin-kit';
+import { inOrder } from '../parts/in-order.ts';
 import { Link } from './link.ts';
 import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
@@ -39,7 +40,7 @@ const PATIENCE_MS = 2_000_000_000;
 
 /** Names a runtime for people: by its own name, or the one in the configuration of the server. */
 const nameOf = ({ name, summary }: RuntimeEntry, runtimeId: string): string =>
-  summary?.displayName ?? (name === 'self' ? runtimeId : name);
+  inOrder(summary?.displayName ?? (name === 'self' ? runtimeId : name));
 
 /** Returns whether an answer is one of the runtime, or null for a stream, which begins before the runtime is reached. */
 const isReached = ({ status, headers }: Response): boolean | null =>

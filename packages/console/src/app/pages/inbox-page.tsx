@@ -85,7 +85,7 @@ const InboxCard = ({ item }: { readonly item: InboxItem }) => {
       </header>
       {resolution === null && context !== null && context.said !== null && (
         <p className={styles.said}>
-          {context.said.length > GIST_CHARS ? `…${context.said.slice(-GIST_CHARS)}` : context.said}
+          {inOrder(context.said.length > GIST_CHARS ? `…${context.said.slice(-GIST_CHARS)}` : context.said)}
         </p>
       )}
       <RequestCard
