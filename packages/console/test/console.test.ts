@@ -3,6 +3,7 @@ import './truth.ts';
 import './growing.ts';
 import './together.ts';
 import './harmless.ts';
+import './steady.ts';
 import './one-answer.ts';
 import './bounded.ts';
 import './everyone.ts';
