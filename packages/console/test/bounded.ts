@@ -57,7 +57,10 @@ test('P91: the marks of a long text that people write are all found', (t) => {
   const line = '**Key**: the `value` of _it_, see [the page](https://example.com) or <https://example.com/a>';
   const marks = (tokens: readonly Token[] = []): number =>
     tokens.reduce(
-      (sum, token) => sum + (/^(strong|codespan|em|link)$/.test(token.type) ? 1 : 0) + marks('tokens' in token ? token.tokens : []),
+      (sum, token) =>
+        sum +
+        (/^(strong|codespan|em|link)$/.test(token.type) ? 1 : 0) +
+        marks('tokens' in token ? token.tokens : []),
       0,
     );
   // one paragraph without a blank line, and as many as a page shows at once
@@ -123,7 +126,10 @@ browserTest('P91: no text or value keeps a person from the request after it', as
   const { text } = await new EventsPage(page).exported('The conversation, as Markdown');
   t.true(text.includes('## '));
   await new WorkerPage(page).open(served.url, runtimeId, 'mallory');
-  t.is(await page.locator('[data-kind="message"]').getByText('&toString;').textContent(), '&toString; &valueOf; &lt;');
+  t.is(
+    await page.locator('[data-kind="message"]').getByText('&toString;').textContent(),
+    '&toString; &valueOf; &lt;',
+  );
   await page.evaluate(`for (const fold of document.querySelectorAll('details')) fold.open = true`);
   await page.getByRole('button', { name: 'Allow' }).click();
   await page.locator('[data-request][data-open="false"]').waitFor();

@@ -1,4 +1,4 @@
-/** What a person has written is not lost. */
+/** Inputs and drafts that must not be lost. */
 import { inputText } from '@worker-runtime/core';
 import { browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import type { ExecutionContext } from 'ava';

@@ -1,4 +1,4 @@
-/** What one act of a person answers. */
+/** The requests that one act of a person answers. */
 import { browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import type { ExecutionContext } from 'ava';
 import { permission } from './asking.ts';
@@ -118,7 +118,7 @@ browserTest('P90: an answer sends what its form shows, and nothing while a field
   t.like(resolved?.data, { decision: 'allow', value: { place: { street: 'two' }, count: 5 } });
 });
 
-browserTest('P90: a request is refused whatever its form has', async (t) => {
+browserTest('P90: a request can be refused while its form is not valid', async (t) => {
   const served = await Served.start(t);
   served.engine.script = () => [
     permission('How?', {

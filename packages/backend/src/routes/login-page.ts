@@ -3,7 +3,7 @@ import { escaped, type Page, pageOf } from './page.ts';
 /**
  * Takes the code of a link out of the fragment, which no log and no Referer has, or the answer of the provider out of the query,
  * exchanges it for a session, and goes to the page that was wanted. A link may open in another tab than that page, so the
- * browser keeps its address for all tabs, and tells them of the login. A browser that stores nothing, or has no room, logs in all the same.
+ * browser keeps its address for all tabs, and tells them of the login. A browser that stores nothing, or has no room, logs in too.
  */
 const SCRIPT = `
 const RETURN = 'worker-runtime.return';

@@ -9,7 +9,7 @@ const MARKS = /[*_~`[\]!<@]/g;
 const LONG_WORD = /\S{1000}/;
 
 /**
- * Divides Markdown into tokens in bounded time, whoever wrote it. A part that has more levels or more marks than people write stays as it
+ * Divides Markdown of any author into tokens in bounded time. A part that has more levels or more marks than people write stays as it
  * is: each level is a call within a call, and each mark is compared with all that follow it.
  */
 export class BoundedLexer extends Lexer {

@@ -233,7 +233,7 @@ export class Workers extends Source<AllWorkers> {
       try {
         for await (const item of api.watch({ acrossRestarts: true, signal })) {
           if (list === null || item.type === 'reset') {
-            // a complete list stays until the next one is complete: pages must not take a Worker for a deleted one meanwhile
+            // a complete list stays until the next one is complete: until then pages would take a Worker for a deleted one
             list = watched.isComplete ? new Map() : watched.workers;
             list.clear();
           }

@@ -139,7 +139,10 @@ export const InboxPage = () => {
   ): void => {
     if (repeat) return;
     const card = focused();
-    if (!card) return move(0);
+    if (!card) {
+      move(0);
+      return;
+    }
     const item = open.find(({ request }) => request.requestId === card.dataset.inbox);
     if (item) pick([...card.querySelectorAll<HTMLButtonElement>('[data-decision]')], item)?.click();
   };
