@@ -1,14 +1,14 @@
-import { replaceReordering } from '@worker-runtime/core/views';
+import { replaceInvisible } from '@worker-runtime/core/views';
 
 const REPLACEMENT = '\u{fffd}';
 
 /**
  * Replaces the control characters in text from outside, because a terminal would obey them: the answer of an agent must
- * not move the cursor or set a title, and not change the order of the letters behind it, so that a request reads as another one. Line
- * breaks and tabs stay. With `--json`, programs get the text unchanged.
+ * not move the cursor or set a title. So are those that a reader does not see, so that no request reads as another one. Line breaks and
+ * tabs stay. With `--json`, programs get the text unchanged.
  */
 export const printable = (text: string): string =>
-  replaceReordering(text, () => REPLACEMENT).replace(/[^\P{Cc}\n\t]/gu, REPLACEMENT);
+  replaceInvisible(text, () => REPLACEMENT).replace(/[^\P{Cc}\n\t]/gu, REPLACEMENT);
 
 /**
  * Does the same and puts the text on one line, for a cell of a table. Each break becomes a mark, together with the white

@@ -206,7 +206,25 @@ test('the short name of a plugin is the last part of its name', (t) => {
 test('P84: characters that change the order of letters do not reach the terminal, and the letters of all scripts do', (t) => {
   for (const character of '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069')
     t.is(printable(`rm ${character}gpj.tac`), 'rm \u{fffd}gpj.tac');
-  for (const text of ['שלום', 'مرحبا\u200fأ', '👩\u200d👧', 'e\u0301', '日本']) t.is(printable(text), text);
+  // with marks of direction, 1/2 shows as 2/1
+  t.is(printable('rm 1\u200f/\u200f2\u061c'), 'rm 1\u{fffd}/\u{fffd}2\u{fffd}');
+  for (const text of [
+    'שלום',
+    'שלום!\u200f 1/2',
+    'مرحبا\u200fأ',
+    '👩\u200d👧',
+    '☎\ufe0f',
+    'e\u0301',
+    '日本',
+    '葛\u{e0100}',
+  ])
+    t.is(printable(text), text);
+});
+
+test('P84: characters that carry text which no person sees do not reach the terminal', (t) => {
+  for (const character of ['\u2060', '\u206f', '\ufff9', '\u{e0041}', '\u{e007f}', '\u{e0141}', '\u{e0fff}'])
+    t.is(printable(`rm ${character}a`), 'rm \u{fffd}a');
+  t.is(printable('葛\u{e0100}\u{e0141}'), '葛\u{e0100}\u{fffd}');
 });
 
 test('control characters in the text of an agent do not reach the terminal', (t) => {

@@ -1,4 +1,6 @@
+import { inputText } from '@worker-runtime/core';
 import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
+import { permission } from './asking.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
 import { until } from './until.ts';
@@ -90,19 +92,10 @@ browserTest(
   },
 );
 
+const OVERRIDES = '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069';
+
 browserTest('P84: what a person answers shows in the order of its letters', async (t) => {
   const served = await Served.start(t);
-  const OVERRIDES = [
-    '\u202a',
-    '\u202b',
-    '\u202c',
-    '\u202d',
-    '\u202e',
-    '\u2066',
-    '\u2067',
-    '\u2068',
-    '\u2069',
-  ].join('');
   const odd = `cat ${OVERRIDES}gpj.txt`;
   served.engine.script = () => [
     { type: 'text', text: `A message may ${OVERRIDES} have them` },
@@ -153,6 +146,121 @@ browserTest('P84: what a person answers shows in the order of its letters', asyn
   await assertShown('the inbox');
   await page.goto(`${url}/#/workers`);
   t.regex((await page.locator('[data-worker]').first().textContent()) ?? '', /cat \\u202a/);
+});
+
+browserTest('P84: a form of a request shows all of its letters, in their order', async (t) => {
+  const served = await Served.start(t);
+  // overrides, a letter of a tag, a selector of a variant, marks, and a control character
+  const odd = (name: string): string => `${name} ${OVERRIDES}\u{e0041}\u{e0141}\u200f\u2060\u001b!`;
+  const shown = (name: string): string =>
+    `${name} ${String.raw`\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u{e0041}\u{e0141}\u200f\u2060\u001b!`}`;
+  served.engine.script = () => [
+    permission('How?', {
+      schema: {
+        type: 'object',
+        properties: {
+          [odd('key')]: { type: 'string', description: odd('description'), default: odd('default') },
+          choice: { title: odd('title'), enum: [odd('one'), { two: odd('two') }], default: odd('other') },
+        },
+      },
+    }),
+  ];
+  await served.runtime.createWorker({ engine: 'scripted', workerId: 'mallory' });
+  await served.runtime.sendInput('mallory', { text: 'go' });
+  const opened = await openPage(t, served.url);
+  const { page } = opened;
+  await new WorkerPage(page).open(served.url, served.runtime.runtimeId, 'mallory');
+  const form = page.locator('[data-request] form');
+  await form.waitFor();
+  t.deepEqual(await form.locator('label > span').allTextContents(), [
+    shown('key') + shown('description'),
+    shown('title'),
+  ]);
+  t.is(await form.locator('input').getAttribute('placeholder'), shown('default'));
+  t.deepEqual(await form.locator('option').allTextContents(), [
+    `default: ${shown('other')}`,
+    shown('one'),
+    JSON.stringify({ two: odd('two') })
+      .replaceAll(
+        /[\u202a-\u202e\u2066-\u2069\u200f\u2060]/g,
+        (one) => `\\u${one.charCodeAt(0).toString(16)}`,
+      )
+      .replaceAll(/[\u{e0000}-\u{e0fff}]/gu, (one) => `\\u{${one.codePointAt(0)?.toString(16)}}`),
+  ]);
+  // the value is what the option stands for, and not how it is shown
+  await form.locator('select').selectOption({ index: 1 });
+  await page.getByRole('button', { name: 'Allow' }).click();
+  await page.locator('[data-request][data-open="false"]').waitFor();
+  const [resolved] = (await served.runtime.events('mallory', { types: ['request.resolved'] })).items;
+  t.like(resolved?.data, { value: { choice: odd('one') } });
+  await assertHarmless(t, opened);
+});
+
+/** Returns the texts with characters that change the order of letters and that have something beside them in their element. */
+const REORDERS_OTHERS = `(() => {
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const { currentNode: { data, parentElement } } = texts;
+    if (/[\\u202a-\\u202e\\u2066-\\u2069]/.test(data) && parentElement.textContent !== data) found.push(parentElement.outerHTML);
+  }
+  return found;
+})()`;
+
+browserTest('P84: no text reorders the text beside it, on any page', async (t) => {
+  const served = await Served.start(t);
+  const odd = (name: string): string => `${name} ${OVERRIDES}\u202egpj`;
+  served.engine.script = (run) =>
+    inputText(run.input) === 'fail'
+      ? [{ type: 'throw', error: new Error(odd('failure')) }]
+      : [
+          { type: 'text', text: odd('message') },
+          { type: 'message' },
+          {
+            type: 'tool-call',
+            call: 'c',
+            name: odd('tool'),
+            title: odd('title'),
+            input: { key: odd('value') },
+          },
+          { type: 'tool-result', call: 'c', error: odd('error') },
+          permission(odd('prompt')),
+        ];
+  const { runtime, url } = served;
+  const actor = odd('actor');
+  const labels = { [odd('label')]: odd('labelled') };
+  await runtime.createWorker(
+    { engine: 'scripted', workerId: 'mallory', displayName: odd('name'), labels },
+    { actor },
+  );
+  await runtime.sendInput('mallory', { text: 'fail' }, { waitMs: 20_000, actor });
+  await runtime.sendInput('mallory', { text: odd('input') }, { waitMs: 20_000, actor });
+  const [request] = (await runtime.listOpenRequests()).items;
+  await runtime.respond(
+    'mallory',
+    request?.requestId ?? '',
+    { decision: 'allow', note: odd('note') },
+    { actor },
+  );
+  await runtime.sendInput('mallory', { text: odd('input'), whenBusy: 'queue' }, { actor });
+  const opened = await openPage(t, url);
+  const { page } = opened;
+  const worker = `runtimes/${runtime.runtimeId}/workers/mallory`;
+  for (const [path, sign] of [
+    [worker, '[data-request][data-open="true"]'],
+    [`${worker}/events`, '[data-event]'],
+    [`${worker}/timeline`, '[data-outcome]'],
+    ['workers', '[data-worker]'],
+    ['inbox', 'figure, [data-request]'],
+    ['runtimes', '[data-runtime]'],
+    ['usage', 'main h1'],
+  ] as const) {
+    await page.goto(`${url}/#/${path}`);
+    await page.locator(sign).first().waitFor();
+    await page.evaluate(`for (const fold of document.querySelectorAll('details')) fold.open = true`);
+    t.deepEqual(await page.evaluate<string[]>(REORDERS_OTHERS), [], path);
+  }
+  await assertHarmless(t, opened);
 });
 
 browserTest('P40: the policy of the page stops a script that is planted in it', async (t) => {

@@ -103,6 +103,43 @@ test('P21: a page of the transcript after or before a cursor outside the tail co
   t.deepEqual({ forward, backward }, { forward: 1, backward: 1 });
 });
 
+test('P6: a page continues at an event that is longer than a read', async (t) => {
+  const limits = { tailBytes: 4_096 };
+  const sizes = [300_000, 10, 900_000, 900_000, 10, 300_000];
+  const long = engine('long', async function* () {
+    for (const size of sizes) yield { type: 'message', parts: [{ type: 'text', text: 'x'.repeat(size) }] };
+    yield Array.from({ length: 60 }, () => notice);
+  });
+  const { runtime } = await startRig(t, { engines: [long], limits });
+  await runtime.createWorker({ workerId: 'w', engine: 'long' });
+  await runtime.sendInput('w', { text: 'go' }, { waitMs: 5_000 });
+  const all = await logOf(runtime, 'w');
+  for (const query of [{}, { types: ['message.completed'] }] as const) {
+    const wanted = all.filter(({ type }) => !('types' in query) || type === 'message.completed');
+    for (const limit of [1, 2, 1_000]) {
+      const read: unknown[] = [];
+      for (let after: Cursor | null = 'start'; after !== null; ) {
+        const page: Awaited<ReturnType<typeof runtime.events>> = await runtime.events('w', {
+          after,
+          limit,
+          ...query,
+        });
+        read.push(...page.items);
+        after = page.next;
+      }
+      t.deepEqual(read, wanted, `events, ${limit} a page`);
+    }
+  }
+  const texts: number[] = [];
+  for (let after: Cursor | null = 'start'; after !== null; ) {
+    const page: Awaited<ReturnType<typeof runtime.transcript>> = await runtime.transcript('w', { after });
+    for (const { parts } of page.items)
+      for (const part of parts) if (part.type === 'text') texts.push(part.text.length);
+    after = page.next;
+  }
+  t.deepEqual(texts, ['go'.length, ...sizes]);
+});
+
 test('P21: opening a stream at a cursor outside the tail and its first chunk cost one read of the store', async (t) => {
   const { runtime, readsOf } = await startLong(t);
   const after = await farCursor(runtime);

@@ -221,3 +221,17 @@ browserTest(
     t.is((await backend.runtime().events('polly', { types: ['input.accepted'] })).items.length, 1);
   },
 );
+
+browserTest('P92: a browser whose storage has no room logs in', async (t) => {
+  const { backend } = await startBoth(t);
+  const page = await openPage(t);
+  const wanted = `${backend.url}/w/acme/#/inbox`;
+  const login = `${backend.url}/login?return=${encodeURIComponent(wanted)}`;
+  await page.goto(login);
+  await page.evaluate(`localStorage.clear(); localStorage.setItem('other', 'x'.repeat(5 * 1024 * 1024 - 5))`);
+  await page.goto(`${login}${new URL(backend.link(OPERATOR)).hash}`);
+  // the address that was wanted has no room either
+  await page.waitForURL(/#\/workers$/);
+  await page.locator('[data-connection="live"]').waitFor();
+  t.deepEqual(await page.evaluate('globalThis.violations'), []);
+});

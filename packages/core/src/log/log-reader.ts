@@ -110,7 +110,8 @@ export class LogReader implements ReadingHolder<Reading> {
     const { position, isChecked } = await this.#decode(worker, cursor);
     if (isChecked) return this.after(worker, position, count, bytes);
     const { log, head: before } = worker.state;
-    const key = keyOf(log, position, { count, bytes });
+    // not the key of `after`, which this read may call: it would wait for itself
+    const key = `${keyOf(log, position, { count, bytes })} own`;
     return this.#recent.get(key, async () => {
       const reading = await this.#fromOwnLine(worker, position, { count, bytes });
       // the cursor's line is missing, or nothing readable follows it at once: `after` reports the gap

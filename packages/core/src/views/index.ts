@@ -21,6 +21,7 @@ export type {
   ToolCallPart,
 } from './blocks.ts';
 export { Conversation, type ConversationOptions, type TextPiece } from './conversation.ts';
+export { replaceInvisible } from './invisible.ts';
+export { jsonText } from './json-text.ts';
 export { markdownOf } from './markdown.ts';
-export { replaceReordering } from './reordering.ts';
 export { sizeText } from './size-text.ts';

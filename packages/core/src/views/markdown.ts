@@ -1,10 +1,11 @@
 import type { JsonValue } from '../contracts/json.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
+import { jsonText } from './json-text.ts';
 
 /** Makes a block of code. Its fence is longer than any in the text, which therefore cannot end it. */
 const code = (value: JsonValue): string => {
-  const text = JSON.stringify(value, null, 2);
-  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length));
+  const text = jsonText(value);
+  const longest = (text.match(/`+/g) ?? []).reduce((most, run) => Math.max(most, run.length), 2);
   const fence = '`'.repeat(longest + 1);
   return `${fence}json\n${text}\n${fence}`;
 };

@@ -48,7 +48,7 @@ const Input = ({ block }: { readonly block: InputBlock }) => (
           <Clock size={12} aria-hidden /> queued ·{' '}
         </>
       )}
-      {block.actor !== null && `${block.actor} · `}
+      {block.actor !== null && `${inOrder(block.actor)} · `}
       <Moment of={block.time} />
     </footer>
   </article>
@@ -174,8 +174,8 @@ const RunEnd = ({ block }: { readonly block: RunEndBlock }) => {
     <p className={styles.outcome} data-outcome={outcome}>
       {outcome === 'failed' ? <CircleAlert size={16} aria-hidden /> : <CircleSlash size={16} aria-hidden />}
       <span>
-        {error ? `${OUTCOMES[outcome]}: ${error.message}` : OUTCOMES[outcome]}
-        {reason !== null && ` (${reason})`}
+        {error ? `${OUTCOMES[outcome]}: ${inOrder(error.message)}` : OUTCOMES[outcome]}
+        {reason !== null && ` (${inOrder(reason)})`}
         {error && <code>{error.code}</code>}
       </span>
       <small>{facts}</small>
@@ -189,7 +189,7 @@ const Note = ({ block }: { readonly block: NoteBlock }) => {
   return (
     <p className={styles.notice} data-tone={note.tone}>
       {note.tone !== 'quiet' && <TriangleAlert size={14} aria-hidden />}
-      <span>{note.text}</span> <Moment of={block.time} />
+      <span>{inOrder(note.text)}</span> <Moment of={block.time} />
     </p>
   );
 };

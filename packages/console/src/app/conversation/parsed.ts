@@ -1,4 +1,5 @@
-import { lexer, type Token } from 'marked';
+import type { Token } from 'marked';
+import { BoundedLexer } from './bounded-lexer.ts';
 
 /** A block of a text, and the place in the text where it begins. */
 export interface Placed {
@@ -33,7 +34,7 @@ export const parseMore = (before: Parsed, written: string): Parsed => {
   const text = written.includes('\r') ? written.replaceAll(/\r\n?/g, '\n') : written;
   if (text === before.text) return before;
   const base = text.startsWith(before.text) ? before : NOTHING;
-  const tokens = lexer(text.slice(base.from));
+  const tokens = new BoundedLexer().lex(text.slice(base.from));
   const open = Math.max(
     0,
     tokens.findLastIndex(({ type }) => type !== 'space'),

@@ -1,7 +1,7 @@
 import { RemoteError } from '@worker-runtime/client';
 import type { JsonObject, JsonValue, OpenRequest, RequestOption } from '@worker-runtime/core';
 import type { AskAnswer } from '@worker-runtime/core/views';
-import { useId, useState } from 'react';
+import { useId, useRef, useState } from 'react';
 import { backend, openRequests } from '../live/server.ts';
 import { Button } from '../parts/button.tsx';
 import { durationText } from '../parts/duration.ts';
@@ -63,6 +63,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
   const [note, setNote] = useState('');
   const [value, setValue] = useState('');
   const [fields, setFields] = useState<JsonObject>({});
+  const form = useRef<HTMLFormElement>(null);
   const isForm = schema !== null && fieldsOf(schema).length > 0;
   const id = useId();
   const isOpen = answer === null;
@@ -70,6 +71,8 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
   const respond = async (option: RequestOption): Promise<void> => {
     const decision = option.id;
     setFailure(null);
+    // a field that is not valid has given no value, or still has the one of before
+    if (!isRefusal(option) && form.current?.reportValidity() === false) return;
     let given: { value?: JsonValue } = {};
     try {
       if (isForm && !isRefusal(option)) given = { value: fields };
@@ -113,9 +116,9 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
       {isOpen ? (
         <>
           {isForm && (
-            <div className={styles.form}>
+            <form ref={form} className={styles.form} onSubmit={(event) => event.preventDefault()}>
               <SchemaFields schema={schema} value={fields} onChange={setFields} />
-            </div>
+            </form>
           )}
           {schema !== null && !isForm && (
             <label className={styles.field}>
@@ -135,7 +138,10 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
                 tone={isRefusal(option) ? 'plain' : option === options[0] ? 'primary' : 'plain'}
                 disabled={sent !== null}
                 data-decision={option.id}
-                onClick={() => void respond(option)}
+                onClick={({ detail }) => {
+                  // the second click of a double click may meet the next request, which took the place of the first
+                  if (detail < 2) void respond(option);
+                }}
               >
                 {sent === option.id ? 'Sending…' : inOrder(option.label)}
               </Button>
@@ -153,7 +159,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
       ) : (
         <p className={styles.result}>
           {answerText(request, answer, isOwn)} · <Moment of={answer.time} />
-          {'note' in answer && answer.note !== null && <q>{answer.note}</q>}
+          {'note' in answer && answer.note !== null && <q>{inOrder(answer.note)}</q>}
         </p>
       )}
       {failure !== null && isOpen && (

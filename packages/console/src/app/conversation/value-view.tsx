@@ -1,4 +1,5 @@
 import type { JsonValue } from '@worker-runtime/core';
+import { jsonText } from '@worker-runtime/core/views';
 import { CopyButton } from '../parts/copyable.tsx';
 import { inOrder } from '../parts/in-order.ts';
 import { ScrollText } from '../parts/scroll-region.tsx';
@@ -8,8 +9,7 @@ import styles from './value-view.module.css';
 const SHOWN_CHARS = 6_000;
 
 /** Returns a value as people read it: text as it is, anything else as JSON. */
-const valueText = (value: JsonValue): string =>
-  typeof value === 'string' ? value : JSON.stringify(value, null, 2);
+const valueText = (value: JsonValue): string => (typeof value === 'string' ? value : jsonText(value));
 
 /** A value of a tool, as text. */
 export const ValueView = ({ title, value }: { readonly title: string; readonly value: JsonValue }) => {

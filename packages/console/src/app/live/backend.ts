@@ -1,6 +1,7 @@
 import { type RuntimeClient, runtimeClient } from '@worker-runtime/client';
 import type { Page, WorkerSummary } from '@worker-runtime/core';
 import type { RuntimeEntry } from '@worker-runtime/core/plugin-kit';
+import { inOrder } from '../parts/in-order.ts';
 import { Link } from './link.ts';
 import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
@@ -39,7 +40,7 @@ const PATIENCE_MS = 2_000_000_000;
 
 /** Names a runtime for people: by its own name, or the one in the configuration of the server. */
 const nameOf = ({ name, summary }: RuntimeEntry, runtimeId: string): string =>
-  summary?.displayName ?? (name === 'self' ? runtimeId : name);
+  inOrder(summary?.displayName ?? (name === 'self' ? runtimeId : name));
 
 /** Returns whether an answer is one of the runtime, or null for a stream, which begins before the runtime is reached. */
 const isReached = ({ status, headers }: Response): boolean | null =>
@@ -173,7 +174,7 @@ export interface AllWorkers {
 }
 
 interface Watched {
-  readonly workers: Map<string, WorkerSummary>;
+  workers: Map<string, WorkerSummary>;
   readonly stop: AbortController;
   isComplete: boolean;
 }
@@ -228,18 +229,25 @@ export class Workers extends Source<AllWorkers> {
   async #watch({ api }: ConnectedRuntime, watched: Watched): Promise<void> {
     const { signal } = watched.stop;
     while (!signal.aborted) {
-      let isFirst = true;
+      let list: Map<string, WorkerSummary> | null = null;
       try {
         for await (const item of api.watch({ acrossRestarts: true, signal })) {
-          const wasComplete = watched.isComplete;
-          if (isFirst) watched.workers.clear();
-          isFirst = false;
-          if (item.type === 'reset') watched.workers.clear();
-          else if (item.type === 'worker') watched.workers.set(item.worker.workerId, item.worker);
-          else if (item.type === 'worker-removed') watched.workers.delete(item.workerId);
-          else if (item.type === 'synced') watched.isComplete = true;
-          if (watched.isComplete !== wasComplete) this.changed();
-          else this.changed(watched.isComplete ? watched.workers.size / DRAWN_PER_MS : INCOMPLETE_REST_MS);
+          if (list === null || item.type === 'reset') {
+            // a complete list stays until the next one is complete: until then pages would take a Worker for a deleted one
+            list = watched.isComplete ? new Map() : watched.workers;
+            list.clear();
+          }
+          if (item.type === 'worker') list.set(item.worker.workerId, item.worker);
+          else if (item.type === 'worker-removed') list.delete(item.workerId);
+          else if (item.type === 'synced' && list !== watched.workers) {
+            watched.workers = list;
+            this.changed();
+          } else if (item.type === 'synced' && !watched.isComplete) {
+            watched.isComplete = true;
+            this.changed();
+          }
+          if (list === watched.workers)
+            this.changed(watched.isComplete ? watched.workers.size / DRAWN_PER_MS : INCOMPLETE_REST_MS);
         }
       } catch {
         // another runtime may answer at the address now, or none: the list of runtimes says which

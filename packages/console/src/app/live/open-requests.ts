@@ -1,5 +1,6 @@
 import type { Cursor, OpenRequest, WorkerRequest, WorkerSummary } from '@worker-runtime/core';
 import type { Backend, ConnectedRuntime, Workers } from './backend.ts';
+import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
 
 /** The answer that a request got. */
@@ -23,8 +24,8 @@ export interface InboxItem {
 
 /** The open requests of one runtime, as they were read last. */
 interface Asked {
-  /** The Workers that waited, with the event up to which each was known. */
-  waiting: string;
+  /** The Workers that waited, with the event up to which each was known; null if the requests have to be read again. */
+  waiting: string | null;
   isReading: boolean;
   items: readonly InboxItem[];
 }
@@ -33,6 +34,8 @@ interface Asked {
 const ANSWERED_KEPT = 30;
 /** The number of answers that are read back to find the one of a request. */
 const ANSWERS_BACK = 50;
+/** The time after which a read that failed is repeated. */
+const RETRY_MS = 1_500;
 
 /** The open requests of all Workers. The watch says that Workers wait; their requests are read once for each change. */
 export class OpenRequests extends Source<readonly InboxItem[]> {
@@ -80,8 +83,10 @@ export class OpenRequests extends Source<readonly InboxItem[]> {
       if (now === asked.waiting || asked.isReading) continue;
       asked.isReading = true;
       void this.#read(runtime, asked, now)
-        .catch(() => {
-          // the runtime is away: the watch delivers its Workers again when it is back
+        .catch(async (error: unknown) => {
+          if ((error as { readonly code?: string }).code === 'UNAUTHENTICATED') await seenAgain();
+          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+          asked.waiting = null;
         })
         .finally(() => {
           asked.isReading = false;
@@ -91,7 +96,6 @@ export class OpenRequests extends Source<readonly InboxItem[]> {
   }
 
   async #read(runtime: ConnectedRuntime, asked: Asked, waiting: string): Promise<void> {
-    // even if the read fails, it is repeated only for another change
     asked.waiting = waiting;
     const requests: WorkerRequest[] = [];
     if (waiting !== '')

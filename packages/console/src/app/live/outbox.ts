@@ -1,5 +1,6 @@
 import { RemoteError } from '@worker-runtime/client';
 import type { Backend } from './backend.ts';
+import { keep, kept, keptNames } from './kept.ts';
 import { randomKey } from './random-key.ts';
 import { seenAgain } from './seen-again.ts';
 import { Source } from './source.ts';
@@ -10,11 +11,14 @@ export interface SentInput {
   readonly runtimeId: string;
   readonly workerId: string;
   readonly text: string;
+  /** The time, in milliseconds. */
+  readonly sentAt: number;
   /** The reason of a refusal, or null while the answer is open. */
   readonly refusal: string | null;
 }
 
-const STORED = 'worker-runtime.outbox';
+/** Each input is kept under a name of its own: several tabs keep theirs at once. */
+const NAMES = 'outbox.';
 const RETRY_MS = 2_000;
 
 /** True if the session has ended: the input waits for the next login. */
@@ -25,22 +29,21 @@ const needsLogin = (error: unknown): boolean =>
 const isOpen = (error: unknown): boolean =>
   needsLogin(error) || (error instanceof RemoteError && error.retryable);
 
-const stored = (): readonly SentInput[] => {
-  try {
-    const value: unknown = JSON.parse(localStorage.getItem(STORED) ?? '[]');
-    return Array.isArray(value) ? (value as SentInput[]) : [];
-  } catch {
-    return [];
-  }
-};
+const storedInputs = (): readonly SentInput[] =>
+  keptNames(NAMES)
+    .map((name) => JSON.parse(kept(name) ?? 'null') as SentInput | null)
+    .filter((item) => item !== null)
+    .toSorted((one, other) => one.sentAt - other.sentAt);
 
 /**
  * Sends inputs. Each input has a key and is kept until it is answered, so that it happens once: after a lost answer and
- * after a reload of the page, it is sent again under its key.
+ * after a reload of the page, it is sent again under its key. The inputs of a Worker are sent one after another.
  */
 export class Outbox extends Source<readonly SentInput[]> {
   readonly #backend: Backend;
-  #items: readonly SentInput[] = stored();
+  /** The end of the last delivery to each Worker. */
+  readonly #delivered = new Map<string, Promise<void>>();
+  #items: readonly SentInput[] = storedInputs();
 
   constructor(backend: Backend) {
     super();
@@ -48,27 +51,42 @@ export class Outbox extends Source<readonly SentInput[]> {
     const unsubscribe = backend.subscribe(() => {
       if (!backend.get().isLoaded) return;
       unsubscribe();
-      for (const item of this.#items) if (item.refusal === null) void this.#deliver(item);
+      for (const item of this.#items) if (item.refusal === null) this.#deliver(item);
     });
   }
 
   send(runtimeId: string, workerId: string, text: string): void {
-    const item: SentInput = { key: randomKey(), runtimeId, workerId, text, refusal: null };
-    this.#set([...this.#items, item]);
-    void this.#deliver(item);
+    const item: SentInput = {
+      key: randomKey(),
+      runtimeId,
+      workerId,
+      text,
+      sentAt: Date.now(),
+      refusal: null,
+    };
+    this.#set(item.key, item);
+    this.#deliver(item);
   }
 
   /** Removes an input that was refused, or whose event has arrived. */
   remove(key: string): void {
-    if (this.#items.some((item) => item.key === key))
-      this.#set(this.#items.filter((item) => item.key !== key));
+    if (this.#items.some((item) => item.key === key)) this.#set(key, null);
   }
 
   protected override take(): readonly SentInput[] {
     return this.#items;
   }
 
-  async #deliver(item: SentInput): Promise<void> {
+  #deliver(item: SentInput): void {
+    const worker = `${item.runtimeId}/${item.workerId}`;
+    const before = this.#delivered.get(worker) ?? Promise.resolve();
+    this.#delivered.set(
+      worker,
+      before.then(() => this.#attempt(item)),
+    );
+  }
+
+  async #attempt(item: SentInput): Promise<void> {
     const { runtimeId, workerId, text, key } = item;
     while (this.#items.some((open) => open.key === key)) {
       const runtime = this.#backend.find(runtimeId);
@@ -86,22 +104,22 @@ export class Outbox extends Source<readonly SentInput[]> {
 
   /** The event of the input shows it from now on. It is removed a little later than the event may take. */
   #accepted(key: string): void {
-    this.#store(this.#items.filter((item) => item.key !== key));
+    keep(NAMES + key, null);
     setTimeout(() => this.remove(key), RETRY_MS);
   }
 
   #refused(item: SentInput, error: unknown): void {
     const refusal = error instanceof Error ? error.message : String(error);
-    this.#set(this.#items.map((open) => (open.key === item.key ? { ...item, refusal } : open)));
+    this.#set(item.key, { ...item, refusal });
   }
 
-  #set(items: readonly SentInput[]): void {
-    this.#items = items;
-    this.#store(items);
+  /** Adds an input, replaces it, or removes it. */
+  #set(key: string, item: SentInput | null): void {
+    const isKnown = this.#items.some((one) => one.key === key);
+    if (item === null) this.#items = this.#items.filter((one) => one.key !== key);
+    else if (isKnown) this.#items = this.#items.map((one) => (one.key === key ? item : one));
+    else this.#items = [...this.#items, item];
+    keep(NAMES + key, item && JSON.stringify(item));
     this.changed();
-  }
-
-  #store(items: readonly SentInput[]): void {
-    localStorage.setItem(STORED, JSON.stringify(items));
   }
 }

@@ -1,12 +1,12 @@
 import { useEffect, useRef, useState } from 'react';
+import { keep, kept } from '../live/kept.ts';
 import { outbox } from '../live/server.ts';
 import { Button } from '../parts/button.tsx';
 import { ArrowUp, ListPlus, Square } from '../parts/icons.ts';
 import styles from './composer.module.css';
 import { useWorker } from './worker-context.ts';
 
-const draftKey = (runtimeId: string, workerId: string): string =>
-  `worker-runtime.draft.${runtimeId}/${workerId}`;
+const draftName = (runtimeId: string, workerId: string): string => `draft.${runtimeId}/${workerId}`;
 
 const CancelButton = () => {
   const { runtime, workerId, worker } = useWorker();
@@ -43,23 +43,22 @@ const CancelButton = () => {
 /** Where a person writes to a Worker. A draft stays until it is sent; while a run is active, inputs are queued. */
 export const Composer = ({ onSent }: { readonly onSent: () => void }) => {
   const { runtime, workerId, worker } = useWorker();
-  const key = draftKey(runtime.runtimeId, workerId);
-  const [text, setText] = useState(() => localStorage.getItem(key) ?? '');
+  const draft = draftName(runtime.runtimeId, workerId);
+  const [text, setText] = useState(() => kept(draft) ?? '');
   const field = useRef<HTMLTextAreaElement>(null);
   const isBusy = worker !== null && worker.run !== null;
   const isStopped = worker?.status === 'stopped';
   const isDamaged = worker?.health === 'damaged';
 
   useEffect(() => {
-    setText(localStorage.getItem(key) ?? '');
+    setText(kept(draft) ?? '');
     // a touch screen would show its keyboard
     if (matchMedia('(hover: hover)').matches) field.current?.focus({ preventScroll: true });
-  }, [key]);
+  }, [draft]);
 
   const write = (next: string): void => {
     setText(next);
-    if (next === '') localStorage.removeItem(key);
-    else localStorage.setItem(key, next);
+    keep(draft, next === '' ? null : next);
   };
 
   const send = (): void => {

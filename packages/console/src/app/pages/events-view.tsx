@@ -1,8 +1,9 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import type { Cursor, EventType, WorkerEvent } from '@worker-runtime/core';
-import { markdownOf } from '@worker-runtime/core/views';
+import { jsonText, markdownOf } from '@worker-runtime/core/views';
 import { useEffect, useMemo, useRef, useState } from 'react';
+import { LongText } from '../conversation/long-text.tsx';
 import { usePast } from '../live/past.ts';
 import { useSource } from '../live/source.ts';
 import { Archived } from '../parts/archived.tsx';
@@ -16,6 +17,8 @@ import styles from './events-view.module.css';
 import { useWorker } from './worker-context.ts';
 
 const LINE_PX = 36;
+/** A longer event is shown in part first. */
+const SHOWN_CHARS = 40_000;
 const NONE: readonly WorkerEvent[] = [];
 const EXPORT_ITEMS = 1_000;
 
@@ -62,7 +65,9 @@ const EventLine = ({
       </button>
       {isOpen && (
         <div className={styles.detail}>
-          <ScrollText>{JSON.stringify(event, null, 2)}</ScrollText>
+          <LongText text={jsonText(event)} limit={SHOWN_CHARS}>
+            {(shown) => <ScrollText>{shown}</ScrollText>}
+          </LongText>
           <div className={styles.actions}>
             <CopyButton text={() => JSON.stringify(event)} name="Copy the event" />
             <Link

@@ -85,7 +85,7 @@ const InboxCard = ({ item }: { readonly item: InboxItem }) => {
       </header>
       {resolution === null && context !== null && context.said !== null && (
         <p className={styles.said}>
-          {context.said.length > GIST_CHARS ? `…${context.said.slice(-GIST_CHARS)}` : context.said}
+          {inOrder(context.said.length > GIST_CHARS ? `…${context.said.slice(-GIST_CHARS)}` : context.said)}
         </p>
       )}
       <RequestCard
@@ -123,38 +123,42 @@ export const InboxPage = () => {
   const answered = items.filter(({ resolution }) => resolution !== null);
 
   const cards = (): HTMLElement[] => [...(list.current?.querySelectorAll<HTMLElement>('[data-inbox]') ?? [])];
-  const current = (): HTMLElement | undefined => {
-    const focused = document.activeElement?.closest<HTMLElement>('[data-inbox]');
-    return focused ?? cards()[0];
-  };
+  const focused = (): HTMLElement | null =>
+    document.activeElement?.closest<HTMLElement>('[data-inbox]') ?? null;
   const move = (by: number): void => {
     const all = cards();
-    const at = all.indexOf(document.activeElement?.closest<HTMLElement>('[data-inbox]') as HTMLElement);
+    const at = all.indexOf(focused() as HTMLElement);
     const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
     next?.focus();
     next?.scrollIntoView({ block: 'nearest' });
   };
+  /** Answers the request that has the focus. Without one, the first gets it: a key that is pressed twice answers no request unseen. */
   const press = (
+    { repeat }: KeyboardEvent,
     pick: (buttons: readonly HTMLButtonElement[], item: InboxItem) => HTMLButtonElement | undefined,
-  ) => {
-    const card = current();
-    const item = open.find(({ request }) => request.requestId === card?.dataset.inbox);
-    if (!card || !item) return;
-    pick([...card.querySelectorAll<HTMLButtonElement>('[data-decision]')], item)?.click();
+  ): void => {
+    if (repeat) return;
+    const card = focused();
+    if (!card) {
+      move(0);
+      return;
+    }
+    const item = open.find(({ request }) => request.requestId === card.dataset.inbox);
+    if (item) pick([...card.querySelectorAll<HTMLButtonElement>('[data-decision]')], item)?.click();
   };
   useKeys({
     j: () => move(1),
     k: () => move(-1),
-    a: () => press(([first]) => first),
-    d: () =>
-      press((buttons, { request }) => {
+    a: (event) => press(event, ([first]) => first),
+    d: (event) =>
+      press(event, (buttons, { request }) => {
         const refusal =
           request.options.find(({ kind }) => kind === 'reject-once') ??
           request.options.find(({ id, kind }) => kind === 'reject-always' || /^(deny|reject|no)$/i.test(id));
         return buttons.find((button) => button.dataset.decision === refusal?.id);
       }),
     Enter: () => {
-      const item = open.find(({ request }) => request.requestId === current()?.dataset.inbox);
+      const item = open.find(({ request }) => request.requestId === (focused() ?? cards()[0])?.dataset.inbox);
       if (item)
         void navigate({
           to: '/runtimes/$r/workers/$w',

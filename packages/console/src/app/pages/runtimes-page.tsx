@@ -7,6 +7,7 @@ import { backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { Button } from '../parts/button.tsx';
 import { numberText } from '../parts/duration.ts';
+import { inOrder } from '../parts/in-order.ts';
 import { Page } from '../parts/page.tsx';
 import { StatusMark } from '../parts/status.tsx';
 import { Age, Moment } from '../parts/time.tsx';
@@ -73,7 +74,7 @@ const Diagnostics = ({ runtime }: { readonly runtime: ConnectedRuntime }) => {
           <li key={id} className={styles.diagnostic} data-severity={severity}>
             <b>{code}</b>
             <span>
-              {message}
+              {inOrder(message)}
               {worker !== null && ` (${worker})`}
             </span>
             <small>

@@ -1,4 +1,5 @@
 import type { WorkerEvent } from '@worker-runtime/core';
+import { inOrder } from '../parts/in-order.ts';
 
 /** A part of a run that took time. Times are in milliseconds. */
 export interface Bar {
@@ -46,7 +47,7 @@ export const runLines = (events: readonly WorkerEvent[]): readonly RunLine[] => 
     const { seq, run } = event;
     const draft = runs.get(run ?? '');
     const open = (name: string, kind: Bar['kind'], title: string): void => {
-      draft?.bars.set(name, { kind, name: title, seq, from: at, to: null, isFailed: false });
+      draft?.bars.set(name, { kind, name: inOrder(title), seq, from: at, to: null, isFailed: false });
     };
     switch (event.type) {
       case 'input.accepted':

@@ -56,10 +56,11 @@ const byActivity = (one: WorkerSummary, other: WorkerSummary): number => {
   return order(other.updatedAt, one.updatedAt);
 };
 
-const COMPARE: Readonly<Record<string, (one: WorkerSummary, other: WorkerSummary) => number>> = {
-  name: (one, other) => order(nameOf(one).toLowerCase(), nameOf(other).toLowerCase()),
-  created: (one, other) => order(other.createdAt, one.createdAt),
-};
+// the name of an order comes from the address
+const COMPARE: ReadonlyMap<string, (one: WorkerSummary, other: WorkerSummary) => number> = new Map([
+  ['name', (one, other) => order(nameOf(one).toLowerCase(), nameOf(other).toLowerCase())],
+  ['created', (one, other) => order(other.createdAt, one.createdAt)],
+]);
 
 const facetsOf = (counts: ReadonlyMap<string, number>): readonly Facet[] =>
   [...counts]
@@ -98,7 +99,7 @@ export const listWorkers = (all: readonly WorkerSummary[], search: WorkersSearch
   }
   const lines: ListLine[] = [];
   const workers: WorkerSummary[] = [];
-  const compare = COMPARE[search.sort ?? ''];
+  const compare = COMPARE.get(search.sort ?? '');
   const add = (members: readonly WorkerSummary[]): void => {
     for (const worker of members) {
       lines.push({ type: 'worker', worker, place: workers.length });

@@ -9,6 +9,7 @@ import { buttonClass } from '../parts/button.tsx';
 import { CONDITION_WORDS, conditionOf } from '../parts/condition.ts';
 import { numberText } from '../parts/duration.ts';
 import { ListFilter, Plus, Search, X } from '../parts/icons.ts';
+import { inOrder } from '../parts/in-order.ts';
 import { ScrollRegion } from '../parts/scroll-region.tsx';
 import { StatusMark } from '../parts/status.tsx';
 import { Age } from '../parts/time.tsx';
@@ -124,9 +125,9 @@ const WorkerLine = memo(({ worker, place, isSelected, runtimeName, onSelect }: L
         <span className={styles.labels}>
           {pairs.slice(0, 3).map(([key, value]) => (
             <span key={key} className={styles.label}>
-              {key}
+              {inOrder(key)}
               <i>=</i>
-              {value}
+              {inOrder(value)}
             </span>
           ))}
           {pairs.length > 3 && <span className={styles.label}>+{pairs.length - 3}</span>}

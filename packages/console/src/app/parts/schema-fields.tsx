@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from '@worker-runtime/core';
 import styles from './field.module.css';
+import { inOrder } from './in-order.ts';
 
 interface FieldProps {
   readonly name: string;
@@ -19,8 +20,10 @@ export const fieldsOf = (schema: JsonObject | null): readonly (readonly [string,
       )
     : [];
 
-const defaultText = ({ default: value }: JsonObject): string =>
-  value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+const valueText = (value: JsonValue): string =>
+  inOrder(typeof value === 'string' ? value : JSON.stringify(value));
+
+const defaultText = ({ default: value }: JsonObject): string => (value === undefined ? '' : valueText(value));
 
 const Control = ({ name, schema, value, onChange }: FieldProps) => {
   if (Array.isArray(schema.enum) || schema.type === 'boolean') {
@@ -35,7 +38,7 @@ const Control = ({ name, schema, value, onChange }: FieldProps) => {
         <option value="">{defaultText(schema) === '' ? 'not set' : `default: ${defaultText(schema)}`}</option>
         {choices.map((choice) => (
           <option key={JSON.stringify(choice)} value={JSON.stringify(choice)}>
-            {typeof choice === 'string' ? choice : JSON.stringify(choice)}
+            {valueText(choice)}
           </option>
         ))}
       </select>
@@ -104,8 +107,8 @@ export const SchemaFields = ({
       // biome-ignore lint/a11y/noLabelWithoutControl: the control is a component
       <label key={name} className={styles.field} data-invalid={own.length > 0}>
         <span>
-          {typeof field.title === 'string' ? field.title : name}
-          {typeof field.description === 'string' && <small>{field.description}</small>}
+          {inOrder(typeof field.title === 'string' ? field.title : name)}
+          {typeof field.description === 'string' && <small>{inOrder(field.description)}</small>}
         </span>
         <Control
           name={name}

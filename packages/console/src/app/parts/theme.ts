@@ -1,19 +1,17 @@
+import { keep, kept } from '../live/kept.ts';
+
 export type Theme = 'system' | 'light' | 'dark';
 
-const STORED = 'worker-runtime.theme';
+const KEPT = 'theme';
 
 export const currentTheme = (): Theme => {
-  const stored = localStorage.getItem(STORED);
-  return stored === 'light' || stored === 'dark' ? stored : 'system';
+  const chosen = kept(KEPT);
+  return chosen === 'light' || chosen === 'dark' ? chosen : 'system';
 };
 
 /** Applies the theme that was chosen last, or another one, which is kept. */
 export const applyTheme = (theme: Theme = currentTheme()): void => {
-  if (theme === 'system') {
-    localStorage.removeItem(STORED);
-    delete document.documentElement.dataset.theme;
-  } else {
-    localStorage.setItem(STORED, theme);
-    document.documentElement.dataset.theme = theme;
-  }
+  keep(KEPT, theme === 'system' ? null : theme);
+  if (theme === 'system') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
 };
