@@ -1,7 +1,8 @@
 import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { LinePosition, LogGap, LogSlice, ReadLimits, RuntimeStore } from '../contracts/store.ts';
+import type { LinePosition, LogGap, LogSlice, ReadLimits } from '../contracts/store.ts';
 import { ReusedMemory } from '../reused-memory.ts';
+import type { StoreReads } from '../store-reads.ts';
 import type { Base } from './base.ts';
 import { decodeCursor, EMPTY_POSITION, encodeCursor, type LogPosition, numberIn, sumOf } from './cursor.ts';
 import { type Line, linesOf, positionAfter, positionAfterLast } from './lines.ts';
@@ -70,13 +71,13 @@ const keyOf = (log: string, { seq, offset, end, sum }: LogPosition, size: ReadSi
  * read recently, otherwise from the store.
  */
 export class LogReader implements ReadingHolder<Reading> {
-  readonly #store: RuntimeStore;
+  readonly #store: Pick<StoreReads, 'read'>;
   readonly #limits: Limits;
   readonly #ofTail = new WeakMap<LogSlice, Reading>();
   readonly #recent: RecentReadings<Reading>;
   readonly #memory = new ReusedMemory(LENT_BYTES, LEAST_LENT_BYTES, SPARE_PIECES);
 
-  constructor(store: RuntimeStore, limits: Limits) {
+  constructor(store: Pick<StoreReads, 'read'>, limits: Limits) {
     this.#store = store;
     this.#limits = limits;
     this.#recent = new RecentReadings(limits.recentReadBytes, this);
