@@ -1,6 +1,6 @@
 import type { Cursor, ErrorCode } from '@worker-runtime/core';
 import type { Timing } from './options.ts';
-import { RemoteError, runtimeReplaced } from './remote-error.ts';
+import { isOfNoRuntime, RemoteError, runtimeReplaced } from './remote-error.ts';
 import { delay, retryDelayMs } from './retry-delay.ts';
 import type { OpenStream, StreamEvent, StreamRequest } from './stream-event.ts';
 
@@ -35,6 +35,9 @@ const reasonOf = ({ data }: StreamEvent): ErrorCode => (data as { readonly reaso
 /** Codes that any other runtime returns as well, for a Worker that it never had. */
 const AMBIGUOUS = new Set<ErrorCode>(['WORKER_NOT_FOUND', 'CURSOR_FOREIGN']);
 
+/** The time after which the end of a connection is no failure, although nothing happened on it: some proxies end silent ones. */
+const STEADY_MS = 5_000;
+
 /** Codes of a runtime whose process ends. Another process may serve the same Workers soon. */
 const ENDS_OF_PROCESS = new Set<ErrorCode>(['RUNTIME_STOPPING', 'RUNTIME_MOVED', 'STORE_LOST']);
 
@@ -50,7 +53,11 @@ class ResumedStream<Item> {
   #failures = 0;
   /** True while the consumer knows that the connection is lost. */
   #isLost = false;
-  #failingSince = 0;
+  /** The time at which the present connection was opened. */
+  #openedAt = Number.POSITIVE_INFINITY;
+  /** The time of the last failure, and the time that the retries after the first one have taken. */
+  #failedAt = 0;
+  #spentMs = 0;
 
   constructor(feed: Feed<Item>, options: ResumeOptions) {
     this.#feed = feed;
@@ -93,6 +100,7 @@ class ResumedStream<Item> {
         const isReopened = this.#hasBegun;
         this.#runtimeId ??= event.data as string | null;
         this.#hasBegun = true;
+        this.#openedAt = performance.now();
         if (this.#isLost) this.#options.onConnection?.(null);
         this.#isLost = false;
         if (isReopened) yield* this.#emit(this.#feed.resumed(this.#position));
@@ -143,11 +151,18 @@ class ResumedStream<Item> {
   async #delayRetry(error: unknown): Promise<void> {
     if (!this.#hasBegun || !(error instanceof RemoteError)) throw error;
     const { timing, signal, acrossRestarts } = this.#options;
-    if (!error.retryable && !(acrossRestarts && ENDS_OF_PROCESS.has(error.code))) throw error;
+    const isPassing = error.retryable || isOfNoRuntime(error);
+    if (!isPassing && !(acrossRestarts && ENDS_OF_PROCESS.has(error.code))) throw error;
     if (!this.#isLost) this.#options.onConnection?.(error);
     this.#isLost = true;
-    if (this.#failures === 0) this.#failingSince = performance.now();
-    else if (performance.now() - this.#failingSince > timing.patienceMs) throw error;
+    const now = performance.now();
+    if (now - this.#openedAt >= Math.min(STEADY_MS, timing.retryMaxMs)) this.#failures = 0;
+    this.#openedAt = Number.POSITIVE_INFINITY;
+    // a retry that took longer than it can was paused, as on a laptop that is closed
+    const tookMs = Math.min(now - this.#failedAt, timing.retryMaxMs + timing.timeoutMs);
+    this.#spentMs = this.#failures === 0 ? 0 : this.#spentMs + tookMs;
+    this.#failedAt = now;
+    if (this.#spentMs > timing.patienceMs) throw error;
     this.#failures += 1;
     await delay(retryDelayMs(this.#failures, timing), signal);
   }
