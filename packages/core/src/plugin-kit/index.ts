@@ -121,6 +121,7 @@ export {
 } from './options.ts';
 export { orQuiet } from './or-quiet.ts';
 export { priceList } from './price-list.ts';
+export { ProcessGroup, type Program } from './process-group.ts';
 export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
 export {
