@@ -149,7 +149,7 @@ test('P99: a proxy that ends each silent connection after a while does not end a
 test('P99: the time in which the process is paused takes nothing from the patience', async (t) => {
   let isPaused = false;
   const paused = (): never => {
-    // as on a laptop that is closed: no timer fires, and the clock goes on
+    // as on a laptop that is closed: no timer fires, and the clock continues
     if (!isPaused) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
     isPaused = true;
     throw new TypeError('fetch failed');

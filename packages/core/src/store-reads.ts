@@ -6,8 +6,8 @@ import { storeInTime } from './in-time.ts';
 export type StoreReads = Pick<RuntimeStore, 'read' | 'record' | 'keys' | 'blob' | 'bundle' | 'bundles'>;
 
 /**
- * Limits the time of each read, so that a caller does not depend on how many other reads the store has to make first. The store is
- * not told: a read that is late costs it the same. @throws as the store · STORE_UNAVAILABLE it took longer than `limitMs`
+ * Limits the time of each read, so that a caller does not depend on how many other reads the store has to make first. A read
+ * that is late costs the store the same. @throws as the store · STORE_UNAVAILABLE it took longer than `limitMs`
  */
 export const readsInTime = (store: RuntimeStore, clock: Clock, limitMs: number): StoreReads => {
   const inTime = <T>(reading: Promise<T>): Promise<T> => storeInTime(clock, limitMs, reading);

@@ -1,8 +1,7 @@
 import type { Limits } from '../contracts/limits.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { LinePosition, LogGap, LogSlice, ReadLimits } from '../contracts/store.ts';
+import type { LinePosition, LogGap, LogSlice, ReadLimits, RuntimeStore } from '../contracts/store.ts';
 import { ReusedMemory } from '../reused-memory.ts';
-import type { StoreReads } from '../store-reads.ts';
 import type { Base } from './base.ts';
 import { decodeCursor, EMPTY_POSITION, encodeCursor, type LogPosition, numberIn, sumOf } from './cursor.ts';
 import { type Line, linesOf, positionAfter, positionAfterLast } from './lines.ts';
@@ -71,13 +70,13 @@ const keyOf = (log: string, { seq, offset, end, sum }: LogPosition, size: ReadSi
  * read recently, otherwise from the store.
  */
 export class LogReader implements ReadingHolder<Reading> {
-  readonly #store: Pick<StoreReads, 'read'>;
+  readonly #store: Pick<RuntimeStore, 'read'>;
   readonly #limits: Limits;
   readonly #ofTail = new WeakMap<LogSlice, Reading>();
   readonly #recent: RecentReadings<Reading>;
   readonly #memory = new ReusedMemory(LENT_BYTES, LEAST_LENT_BYTES, SPARE_PIECES);
 
-  constructor(store: Pick<StoreReads, 'read'>, limits: Limits) {
+  constructor(store: Pick<RuntimeStore, 'read'>, limits: Limits) {
     this.#store = store;
     this.#limits = limits;
     this.#recent = new RecentReadings(limits.recentReadBytes, this);
