@@ -48,6 +48,8 @@ class ResumedStream<Item> {
   #position: Cursor | null = null;
   /** True once the stream has begun. An earlier failure is not retried but passed to the caller. */
   #hasBegun = false;
+  /** True once a runtime has sent its id or an event, so that the address is right. */
+  #isKnown = false;
   /** The id of the runtime that the stream began with. Null if that runtime did not send it. */
   #runtimeId: string | null = null;
   #failures = 0;
@@ -99,6 +101,7 @@ class ResumedStream<Item> {
       if (event.event === 'open') {
         const isReopened = this.#hasBegun;
         this.#runtimeId ??= event.data as string | null;
+        this.#isKnown ||= this.#runtimeId !== null;
         this.#hasBegun = true;
         this.#openedAt = performance.now();
         if (this.#isLost) this.#options.onConnection?.(null);
@@ -111,6 +114,7 @@ class ResumedStream<Item> {
         return this.#endCodeOf(reasonOf(event));
       }
       hasReceived = true;
+      this.#isKnown = true;
       this.#failures = 0;
       if (event.id !== null) this.#position = event.id;
       yield* this.#emit(this.#feed.read(event));
@@ -151,7 +155,7 @@ class ResumedStream<Item> {
   async #delayRetry(error: unknown): Promise<void> {
     if (!this.#hasBegun || !(error instanceof RemoteError)) throw error;
     const { timing, signal, acrossRestarts } = this.#options;
-    const isPassing = error.retryable || isOfNoRuntime(error);
+    const isPassing = error.retryable || (this.#isKnown && isOfNoRuntime(error));
     if (!isPassing && !(acrossRestarts && ENDS_OF_PROCESS.has(error.code))) throw error;
     if (!this.#isLost) this.#options.onConnection?.(error);
     this.#isLost = true;

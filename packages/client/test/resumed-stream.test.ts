@@ -132,17 +132,16 @@ test('P99: a proxy that ends each silent connection after a while does not end a
     });
     return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
   };
-  const idle = Array.from({ length: 12 }, () => silentFor(20));
+  // a connection that lasts as long as the longest delay was no failure
+  const timing = { patienceMs: 60, retryMaxMs: 200 };
+  const idle = Array.from({ length: 4 }, () => silentFor(250));
   const from = canned(
     [stream(HEAD + event(1)), ...idle, stream(HEAD + event(2) + closing('WORKER_NOT_FOUND'))],
-    {
-      patienceMs: 60,
-    },
+    timing,
   );
   const { items, code } = await drain(from.api.observe('ada', { after: 'start' }));
   t.deepEqual([seqs(items), code], [[1, 2], null]);
-  // one that ends at once is a failure
-  const failing = canned([stream(HEAD + event(1)), stream(HEAD)], { patienceMs: 60 });
+  const failing = canned([stream(HEAD + event(1)), stream(HEAD)], timing);
   t.is((await drain(failing.api.observe('ada', { after: 'start' }))).code, 'RUNTIME_UNREACHABLE');
 });
 
