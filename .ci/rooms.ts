@@ -13,7 +13,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['contracts', 'id', 'reused-memory', 'version'],
     ['steady-clock'],
     ['canonical-json', 'in-time', 'time-limit', 'admission', 'archive', 'log', 'memory-store', 'views'],
-    ['plugin-kit', 'diagnostics', 'domain'],
+    ['plugin-kit', 'diagnostics', 'domain', 'store-reads'],
     ['workers'],
     ['journal'],
     ['observation', 'execution'],

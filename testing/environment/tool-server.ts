@@ -25,9 +25,10 @@ export const toolServer = (record: (line: string) => void): McpServer => {
   });
   server.registerTool('die-beside-child', { inputSchema: shape }, () => {
     record('die-beside-child');
-    // The child inherits the output and holds it open.
+    // The child inherits the output and holds it open. In a process group of its own, it does not end with the server.
     spawn(process.execPath, ['-e', 'setTimeout(() => {}, 30_000)'], {
       stdio: ['ignore', 'inherit', 'ignore'],
+      detached: true,
     }).unref();
     process.exit(1);
   });

@@ -44,6 +44,11 @@ export interface OpenResponse {
 /** The delay before the second try. After it, `fetch` has noticed all connections that closed along with the first one. */
 const SECOND_TRY_MS = 20;
 
+const INCOMPLETE = 'The answer is incomplete';
+
+/** Leaves the body of an answer to the caller. */
+const withoutBody = async (): Promise<null> => null;
+
 // a timer with a longer delay fires at once
 const MAX_TIMER_MS = 2_147_483_647;
 
@@ -77,19 +82,17 @@ export class Connection {
    */
   async call(call: Call): Promise<Answer> {
     return this.#limited(call, async (abort) => {
-      const response = await this.#send(call, abort.signal, 'application/json');
-      let text: string;
-      try {
-        text = await response.text();
-      } catch (cause) {
-        throw unreachable('The answer is incomplete', cause);
-      }
+      const [response, text] = await this.#send(call, abort.signal, 'application/json', (answer) =>
+        answer.text(),
+      );
       if (!response.ok) throw errorFromResponse(response.status, text);
       if (response.status === 204) return { headers: response.headers, body: null };
       try {
         return { headers: response.headers, body: JSON.parse(text) as unknown };
       } catch (cause) {
-        throw notARuntime(response.status, cause);
+        // without a length, a connection that was lost ends the answer like any other
+        const isJson = response.headers.get('content-type')?.startsWith('application/json');
+        throw isJson ? unreachable(INCOMPLETE, cause) : notARuntime(response.status, cause);
       }
     });
   }
@@ -97,20 +100,18 @@ export class Connection {
   /** Sends one request whose answer is bytes, and reads the whole answer. @throws as `call` */
   async read(call: Call): Promise<BytesAnswer> {
     return this.#limited(call, async (abort) => {
-      const response = await this.#send(call, abort.signal, '*/*');
-      if (!response.ok) throw errorFromResponse(response.status, await response.text().catch(() => ''));
-      try {
-        return { headers: response.headers, bytes: new Uint8Array(await response.arrayBuffer()) };
-      } catch (cause) {
-        throw unreachable('The answer is incomplete', cause);
-      }
+      const [{ ok, status, headers }, body] = await this.#send(call, abort.signal, '*/*', (answer) =>
+        answer.arrayBuffer(),
+      );
+      if (!ok) throw errorFromResponse(status, new TextDecoder().decode(body));
+      return { headers, bytes: new Uint8Array(body) };
     });
   }
 
   /** Sends one request, and returns an answer of success whose body is not read yet. @throws as `call` */
   async answer(call: Call, accept: string): Promise<Response> {
     return this.#limited(call, async (abort) => {
-      const response = await this.#send(call, abort.signal, accept);
+      const [response] = await this.#send(call, abort.signal, accept, withoutBody);
       if (!response.ok) throw errorFromResponse(response.status, await response.text().catch(() => ''));
       return response;
     });
@@ -119,7 +120,7 @@ export class Connection {
   /** Opens a stream. @throws as `call` */
   async open(call: Call): Promise<OpenResponse> {
     return this.#limited(call, async (abort) => {
-      const response = await this.#send(call, abort.signal, 'text/event-stream');
+      const [response] = await this.#send(call, abort.signal, 'text/event-stream', withoutBody);
       const type = response.headers.get('content-type') ?? '';
       const { status, body } = response;
       // the call was aborted in the meantime, so this response is not used
@@ -169,14 +170,21 @@ export class Connection {
   }
 
   /**
-   * Sends a request and returns the response without its body. If the connection fails, a repeatable
+   * Sends a request and returns the response with what `read` takes from it. If the connection fails before that, a repeatable
    * call is tried a second time: a kept-alive connection often turns out to be closed only on its next use.
    */
-  async #send(call: Call, signal: AbortSignal, accept: string): Promise<Response> {
+  async #send<T>(
+    call: Call,
+    signal: AbortSignal,
+    accept: string,
+    read: (answer: Response) => Promise<T>,
+  ): Promise<readonly [Response, T]> {
     const { method, path, query, headers, body, bytes } = call;
     const search = query === undefined || query.size === 0 ? '' : `?${query}`;
-    const attempt = (): Promise<Response> =>
-      this.#fetch(`${this.#base}${path}${search}`, {
+    let hasAnswer = false;
+    const attempt = async (): Promise<readonly [Response, T]> => {
+      hasAnswer = false;
+      const response = await this.#fetch(`${this.#base}${path}${search}`, {
         method,
         headers: {
           ...this.#authorization,
@@ -190,6 +198,9 @@ export class Connection {
         // following a redirect would turn a command into a GET: a creation would become a list
         redirect: 'manual',
       });
+      hasAnswer = true;
+      return [response, await read(response)];
+    };
     const isRepeatable =
       call.isRepeatable === true || method === 'GET' || headers?.['idempotency-key'] !== undefined;
     try {
@@ -199,7 +210,7 @@ export class Connection {
         throw error;
       });
     } catch (cause) {
-      throw unreachable('The runtime cannot be reached', cause);
+      throw unreachable(hasAnswer ? INCOMPLETE : 'The runtime cannot be reached', cause);
     }
   }
 }

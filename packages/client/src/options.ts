@@ -21,7 +21,7 @@ export interface ClientOptions {
   readonly retryMs?: number;
   /** The longest retry delay. Default 15 s. */
   readonly retryMaxMs?: number;
-  /** The time for which a stream retries without success before it fails. Default 5 min. */
+  /** The time for which a stream retries without success before it fails, without pauses of the process. Default 5 min. */
   readonly patienceMs?: number;
   /** The longest silence on a connection before a stream reconnects. A runtime sends something every 15 s. Default 60 s. */
   readonly silenceMs?: number;

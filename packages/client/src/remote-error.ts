@@ -71,6 +71,10 @@ export const notARuntime = (status: number, cause?: unknown): RemoteError =>
     },
   );
 
+/** True if something else than a runtime answered, such as a proxy that knows no runtime while a new version is rolled out. */
+export const isOfNoRuntime = ({ code, correlationId }: RemoteError): boolean =>
+  code === 'VERSION_UNSUPPORTED' && correlationId === null;
+
 /** Creates the error for a stream that reconnected to another runtime than it began with. */
 export const runtimeReplaced = (runtimeId: string): RemoteError =>
   new RemoteError('RUNTIME_NOT_FOUND', 'Another runtime answers at this address now', {

@@ -1,6 +1,6 @@
 import type { Cursor, ErrorCode } from '@worker-runtime/core';
 import type { Timing } from './options.ts';
-import { RemoteError, runtimeReplaced } from './remote-error.ts';
+import { isOfNoRuntime, RemoteError, runtimeReplaced } from './remote-error.ts';
 import { delay, retryDelayMs } from './retry-delay.ts';
 import type { OpenStream, StreamEvent, StreamRequest } from './stream-event.ts';
 
@@ -35,6 +35,9 @@ const reasonOf = ({ data }: StreamEvent): ErrorCode => (data as { readonly reaso
 /** Codes that any other runtime returns as well, for a Worker that it never had. */
 const AMBIGUOUS = new Set<ErrorCode>(['WORKER_NOT_FOUND', 'CURSOR_FOREIGN']);
 
+/** The time after which the end of a connection is no failure, although nothing happened on it: some proxies end silent ones. */
+const STEADY_MS = 5_000;
+
 /** Codes of a runtime whose process ends. Another process may serve the same Workers soon. */
 const ENDS_OF_PROCESS = new Set<ErrorCode>(['RUNTIME_STOPPING', 'RUNTIME_MOVED', 'STORE_LOST']);
 
@@ -45,12 +48,18 @@ class ResumedStream<Item> {
   #position: Cursor | null = null;
   /** True once the stream has begun. An earlier failure is not retried but passed to the caller. */
   #hasBegun = false;
+  /** True once a runtime has sent its id or an event, so that the address is right. */
+  #isKnown = false;
   /** The id of the runtime that the stream began with. Null if that runtime did not send it. */
   #runtimeId: string | null = null;
   #failures = 0;
   /** True while the consumer knows that the connection is lost. */
   #isLost = false;
-  #failingSince = 0;
+  /** The time at which the present connection was opened. */
+  #openedAt = Number.POSITIVE_INFINITY;
+  /** The time of the last failure, and the time that the retries after the first one have taken. */
+  #failedAt = 0;
+  #spentMs = 0;
 
   constructor(feed: Feed<Item>, options: ResumeOptions) {
     this.#feed = feed;
@@ -92,7 +101,9 @@ class ResumedStream<Item> {
       if (event.event === 'open') {
         const isReopened = this.#hasBegun;
         this.#runtimeId ??= event.data as string | null;
+        this.#isKnown ||= this.#runtimeId !== null;
         this.#hasBegun = true;
+        this.#openedAt = performance.now();
         if (this.#isLost) this.#options.onConnection?.(null);
         this.#isLost = false;
         if (isReopened) yield* this.#emit(this.#feed.resumed(this.#position));
@@ -103,6 +114,7 @@ class ResumedStream<Item> {
         return this.#endCodeOf(reasonOf(event));
       }
       hasReceived = true;
+      this.#isKnown = true;
       this.#failures = 0;
       if (event.id !== null) this.#position = event.id;
       yield* this.#emit(this.#feed.read(event));
@@ -143,11 +155,18 @@ class ResumedStream<Item> {
   async #delayRetry(error: unknown): Promise<void> {
     if (!this.#hasBegun || !(error instanceof RemoteError)) throw error;
     const { timing, signal, acrossRestarts } = this.#options;
-    if (!error.retryable && !(acrossRestarts && ENDS_OF_PROCESS.has(error.code))) throw error;
+    const isPassing = error.retryable || (this.#isKnown && isOfNoRuntime(error));
+    if (!isPassing && !(acrossRestarts && ENDS_OF_PROCESS.has(error.code))) throw error;
     if (!this.#isLost) this.#options.onConnection?.(error);
     this.#isLost = true;
-    if (this.#failures === 0) this.#failingSince = performance.now();
-    else if (performance.now() - this.#failingSince > timing.patienceMs) throw error;
+    const now = performance.now();
+    if (now - this.#openedAt >= Math.min(STEADY_MS, timing.retryMaxMs)) this.#failures = 0;
+    this.#openedAt = Number.POSITIVE_INFINITY;
+    // a retry that took longer than it can was paused, as on a laptop that is closed
+    const tookMs = Math.min(now - this.#failedAt, timing.retryMaxMs + timing.timeoutMs);
+    this.#spentMs = this.#failures === 0 ? 0 : this.#spentMs + tookMs;
+    this.#failedAt = now;
+    if (this.#spentMs > timing.patienceMs) throw error;
     this.#failures += 1;
     await delay(retryDelayMs(this.#failures, timing), signal);
   }

@@ -1,6 +1,6 @@
 import type { RunWait } from '@worker-runtime/core';
 import type { Timing } from './options.ts';
-import { RemoteError } from './remote-error.ts';
+import { isOfNoRuntime, RemoteError } from './remote-error.ts';
 import { delay, retryDelayMs } from './retry-delay.ts';
 
 /** The longest time that one request may wait. */
@@ -18,24 +18,29 @@ export const generateKey = (): string =>
 
 /**
  * Waits for a run by requests of at most a minute each. Continues after lost connections and restarts while there is
- * time. `ask` sends one request that waits for the given time.
+ * time. `ask` sends one request that waits for the given time. `isKnown` is true if a runtime has answered before, so that an answer
+ * of something else passes.
  */
 export const awaitRun = async (
   waitMs: number,
   signal: AbortSignal | undefined,
   timing: Timing,
+  isKnown: boolean,
   ask: (waitMs: number) => Promise<RunWait>,
 ): Promise<RunWait> => {
   const until = performance.now() + waitMs;
   let failures = 0;
+  let hasAnswered = isKnown;
   for (let left = waitMs; !signal?.aborted; left = until - performance.now()) {
     try {
       const answer = await ask(Math.max(0, Math.min(left, MAX_WAIT_MS)));
       if (answer.waited !== 'timeout' || left <= MAX_WAIT_MS) return answer;
       failures = 0;
+      hasAnswered = true;
     } catch (error) {
       if (signal?.aborted) break;
-      if (!(error instanceof RemoteError) || !error.retryable || left <= 0) throw error;
+      if (!(error instanceof RemoteError) || left <= 0) throw error;
+      if (!error.retryable && !(hasAnswered && isOfNoRuntime(error))) throw error;
       failures += 1;
       await delay(Math.min(retryDelayMs(failures, timing), Math.max(0, until - performance.now())), signal);
     }

@@ -157,22 +157,27 @@ class HttpRuntimeClient implements RuntimeClient {
     const key = { ...keyed, idempotencyKey: keyed.idempotencyKey ?? generateKey() };
     const receipt = await this.#input(workerId, input, key, 0);
     const wait = { waitMs, ...(signal && { signal }) };
-    return { ...receipt, ...(await this.waitForRun(workerId, receipt.runId, wait)) };
+    return { ...receipt, ...(await this.#awaitRun(workerId, receipt.runId, wait, true)) };
   }
 
   async getRun(workerId: string, runId: string): Promise<Api.RunInfo> {
     return this.#get(this.#worker(workerId, `/runs/${pathSegment(runId, 'RUN_NOT_FOUND')}/info`));
   }
 
-  async waitForRun(
+  async waitForRun(workerId: string, runId: string, options: Api.WaitOptions = {}): Promise<Api.RunWait> {
+    return this.#awaitRun(workerId, runId, options, false);
+  }
+
+  async #awaitRun(
     workerId: string,
     runId: string,
-    { waitMs = DEFAULT_WAIT_MS, signal }: Api.WaitOptions = {},
+    { waitMs = DEFAULT_WAIT_MS, signal }: Api.WaitOptions,
+    isKnown: boolean,
   ): Promise<Api.RunWait> {
     if (!Number.isSafeInteger(waitMs) || waitMs < 0 || waitMs > DEFAULT_WAIT_MS)
       throw invalidRequest('/waitMs', `must be a whole number from 0 to ${DEFAULT_WAIT_MS}`);
     const path = this.#worker(workerId, `/runs/${pathSegment(runId, 'RUN_NOT_FOUND')}`);
-    return awaitRun(waitMs, signal, this.#timing, async (ms) => {
+    return awaitRun(waitMs, signal, this.#timing, isKnown, async (ms) => {
       const prefer = ms > 0 ? { prefer: `wait=${waitSeconds(ms)}` } : {};
       const { body } = await this.#connection.call({
         method: 'GET',

@@ -87,6 +87,39 @@ test('an answer that is late or incomplete is RUNTIME_UNREACHABLE', async (t) =>
       ),
   ]);
   await refused(t, torn.api.getWorker('ada'), 'RUNTIME_UNREACHABLE');
+  // without a length, the end of the connection is the end of the answer
+  const cut = canned([text('{"workerId":"a', 200, { 'content-type': 'application/json; charset=utf-8' })]);
+  await refused(t, cut.api.createWorker({ engine: 'echo' }), 'RUNTIME_UNREACHABLE');
+});
+
+test('P99: an answer that is cut is asked for a second time, if that has no further effect', async (t) => {
+  const torn = () =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          controller.error(new Error('reset'));
+        },
+      }),
+    );
+  const read = canned([torn, json({ runtimeId: 'r' })]);
+  t.is((await read.api.summary()).runtimeId, 'r');
+  const keyed = canned([torn, json({ inputId: 'i', run: null }, 202, { 'idempotent-replayed': 'true' })]);
+  t.true((await keyed.api.sendInput('ada', { text: 'x' }, { idempotencyKey: 'k' })).replayed);
+  const file = canned([torn, text('bytes', 200, { 'file-media-type': 'text/plain' })]);
+  t.is(Buffer.from((await file.api.getFile('ada', 'sha256-1')).bytes).toString(), 'bytes');
+  const command = canned([torn, json({})]);
+  await refused(t, command.api.stopWorker('ada'), 'RUNTIME_UNREACHABLE');
+  t.is(command.sent.length, 1);
+});
+
+test('P99: a wait for a run that a runtime has accepted survives answers that no runtime gave', async (t) => {
+  const accepted = json({ inputId: 'i', runId: 'run_1', run: null }, 202);
+  const notFound = text('404 page not found', 404);
+  const finished = json({ waited: 'finished', run: { runId: 'run_1' } });
+  const { api } = canned([accepted, notFound, finished]);
+  const receipt = await api.sendInput('ada', { text: 'x' }, { waitMs: 60_001 });
+  t.is(receipt.waited, 'finished');
+  await refused(t, canned([notFound, finished]).api.waitForRun('ada', 'run_1'), 'VERSION_UNSUPPORTED');
 });
 
 test('a call that is safe to repeat is tried a second time if the connection fails', async (t) => {

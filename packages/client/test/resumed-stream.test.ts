@@ -93,12 +93,80 @@ test('after the stream has begun, retryable failures are retried, and others end
     [problem('RUNTIME_NOT_FOUND', 404), 'RUNTIME_NOT_FOUND'],
     [stream(HEAD + closing('INTERNAL')), 'INTERNAL'],
     [stream(HEAD + frame('reset', {})), 'CURSOR_EXPIRED'],
-    [text('<h1>a parked domain</h1>', 200), 'VERSION_UNSUPPORTED'],
   ] as const) {
     const { api } = canned([stream(HEAD + event(1)), reply]);
     const seen = await drain(api.observe('ada', { after: 'start' }));
     t.deepEqual([seqs(seen.items), seen.code], [[1], failed]);
   }
+});
+
+test('P99: after the stream has begun, answers that no runtime gave do not end it, until the patience is over', async (t) => {
+  const foreign = [
+    text('404 page not found', 404),
+    text('<h1>Web server is down</h1>', 521),
+    text('<h1>Too Many Requests</h1>', 429),
+    text('<h1>log in to this network</h1>', 200),
+    text('', 302, { location: 'https://portal.test/' }),
+    json({ message: 'no Route matched with those values' }, 404),
+    stream('data: <html>\n\n'),
+  ];
+  const passing = canned([
+    stream(HEAD + event(1)),
+    ...foreign,
+    stream(HEAD + event(2) + closing('WORKER_NOT_FOUND')),
+  ]);
+  const { items, code } = await drain(passing.api.observe('ada', { after: 'start' }));
+  t.deepEqual([seqs(items), code], [[1, 2], null]);
+  const staying = canned([stream(HEAD + event(1)), text('404 page not found', 404)], { patienceMs: 30 });
+  const seen = await drain(staying.api.observe('ada', { after: 'start' }));
+  t.deepEqual([seqs(seen.items), seen.code], [[1], 'VERSION_UNSUPPORTED']);
+});
+
+test('P99: a proxy that ends each silent connection after a while does not end a stream', async (t) => {
+  const silentFor = (ms: number) => () => {
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode(HEAD));
+        setTimeout(() => controller.close(), ms);
+      },
+    });
+    return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+  };
+  // a connection that lasts as long as the longest delay was no failure
+  const timing = { patienceMs: 60, retryMaxMs: 200 };
+  const idle = Array.from({ length: 4 }, () => silentFor(250));
+  const from = canned(
+    [stream(HEAD + event(1)), ...idle, stream(HEAD + event(2) + closing('WORKER_NOT_FOUND'))],
+    timing,
+  );
+  const { items, code } = await drain(from.api.observe('ada', { after: 'start' }));
+  t.deepEqual([seqs(items), code], [[1, 2], null]);
+  const failing = canned([stream(HEAD + event(1)), stream(HEAD)], timing);
+  t.is((await drain(failing.api.observe('ada', { after: 'start' }))).code, 'RUNTIME_UNREACHABLE');
+});
+
+test('P99: the time in which the process is paused takes nothing from the patience', async (t) => {
+  let isPaused = false;
+  const paused = (): never => {
+    // as on a laptop that is closed: no timer fires, and the clock continues
+    if (!isPaused) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+    isPaused = true;
+    throw new TypeError('fetch failed');
+  };
+  const from = canned(
+    [
+      stream(HEAD + event(1)),
+      down,
+      down,
+      paused,
+      down,
+      down,
+      stream(HEAD + event(2) + closing('WORKER_NOT_FOUND')),
+    ],
+    { patienceMs: 500, timeoutMs: 100 },
+  );
+  const { items, code } = await drain(from.api.observe('ada', { after: 'start' }));
+  t.deepEqual([seqs(items), code], [[1, 2], null]);
 });
 
 test('P12: a Worker counts as deleted only if its own runtime reports it', async (t) => {

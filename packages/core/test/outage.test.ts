@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { bundleDigest } from '../src/commands/bundles.ts';
 import type { WorkerEvent } from '../src/contracts/event.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { type FaultyStore, faultyStore } from '../src/testing/faulty-store.ts';
@@ -7,6 +8,8 @@ import { codeOf, flawsOf, logOf, onClock, type Rig, settle, shutDown, startRig }
 
 const WORKERS = ['a', 'b', 'c', 'd'];
 const AWAY_MS = 14_000;
+/** The longest time that a caller may wait for a store, with a margin. */
+const LATEST_MS = 11_000;
 
 const messagesOf = (events: readonly WorkerEvent[]): readonly string[] =>
   events.flatMap((event) =>
@@ -113,6 +116,67 @@ test('P9, P14: a command during an outage is refused after commitTimeoutMs, and 
   t.deepEqual(messagesOf(await logOf(runtime, 'a')), ['kept']);
   t.is(await codeOf(runtime.getWorker('new')), 'WORKER_NOT_FOUND');
   t.is(await codeOf(runtime.sendInput('idle', { text: 'again' })), 'none');
+});
+
+test('P97: calls that need what only the store has fail after commitTimeoutMs while it hangs, and succeed after that', async (t) => {
+  const store = faultyStore(memoryStore());
+  const before = await startRig(t, { store });
+  const bundle = { id: 'team' };
+  const digest = bundleDigest(bundle);
+  await before.runtime.putBundle(digest, bundle);
+  for (const workerId of [...WORKERS, 'idle']) {
+    await before.runtime.createWorker({ workerId, engine: 'puppet', config: { text: 'before' } });
+    const { runId } = await before.runtime.sendInput(workerId, { text: 'go' }, { idempotencyKey: 'first' });
+    await settle();
+    before.puppet.last(workerId).finish();
+    await before.runtime.waitForRun(workerId, runId, { waitMs: 1_000 });
+  }
+  const file = await before.runtime.putFile('idle', Buffer.from('bytes'), { mediaType: 'text/plain' });
+  await shutDown(before);
+  // what the runtime before had in memory, this one has to read
+  const { runtime, clock, puppet } = await startRig(t, { store });
+  const calls = (): Readonly<Record<string, Promise<unknown>>> => ({
+    events: runtime.events('a', { after: 'start' }),
+    transcript: runtime.transcript('b'),
+    'input with a key': runtime.sendInput('c', { text: 'more' }, { idempotencyKey: 'second' }),
+    'input without a key': runtime.sendInput('d', { text: 'more' }),
+    config: runtime.updateWorker('idle', { config: { text: 'after' } }),
+    file: runtime.getFile('idle', file.digest),
+    bundle: runtime.getBundle(digest),
+    bundles: runtime.listBundles(),
+  });
+  const stall = store.stall(() => true);
+  const since = clock.now();
+  const answers = Object.entries(calls()).map(([what, call]) => [what, codeOf(call)] as const);
+  for (const [what, code] of answers) t.is(await onClock(clock, code), 'STORE_UNAVAILABLE', what);
+  t.true(clock.now() - since <= LATEST_MS, `${clock.now() - since} ms`);
+  stall.release('lost');
+  for (const [what, call] of Object.entries(calls())) t.is(await codeOf(call), 'none', what);
+  for (const workerId of ['c', 'd']) puppet.last(workerId).finish();
+});
+
+test('P14, P97: a run that reads its history while the store hangs waits for it', async (t) => {
+  const store = faultyStore(memoryStore());
+  const before = await startRig(t, { store });
+  await before.runtime.createWorker({
+    workerId: 'ada',
+    engine: 'puppet',
+    initialInput: { text: 'remembered' },
+  });
+  await settle();
+  before.puppet.last('ada').finish();
+  await shutDown(before);
+  const { runtime, clock, puppet } = await startRig(t, { store });
+  const { runId } = await runtime.sendInput('ada', { text: 'again' });
+  await settle();
+  const stall = store.stall('read');
+  const reading = puppet.last('ada').worker.history()[Symbol.asyncIterator]().next();
+  await stall.reached;
+  await clock.advance(AWAY_MS);
+  stall.release('done');
+  t.like(await onClock(clock, reading), { value: { parts: [{ text: 'remembered' }] } });
+  puppet.last('ada').finish();
+  t.like(await runtime.waitForRun('ada', runId, { waitMs: 1_000 }), { run: { outcome: 'completed' } });
 });
 
 test('P14: an outage that is longer than storeOutageMs fails the runs with STORE_UNAVAILABLE', async (t) => {

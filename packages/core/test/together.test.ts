@@ -33,6 +33,7 @@ import './page-reads.test.ts';
 import './plugin-options.test.ts';
 import './plugin-state.test.ts';
 import './plugins.test.ts';
+import './process-group.test.ts';
 import './queued-inputs.test.ts';
 import './receipts.test.ts';
 import './redactor.test.ts';

@@ -8,10 +8,9 @@ import {
   type Logger,
   RuntimeError,
 } from '@worker-runtime/core';
-import { AllowedRoots, claimedPath } from '@worker-runtime/core/plugin-kit';
+import { AllowedRoots, claimedPath, ProcessGroup } from '@worker-runtime/core/plugin-kit';
 import { AcpSession, type OpenedAgent } from './acp-session.ts';
 import { AgentLink } from './agent/agent-link.ts';
-import { AgentProcess } from './agent/agent-process.ts';
 import { AgentRedactor } from './agent/agent-redactor.ts';
 import { AGENT_VARIABLE, agentToken, LeftoverAgents } from './agent/leftover-agents.ts';
 import type { ResolvedAgent, ResolvedOptions } from './options.ts';
@@ -85,15 +84,17 @@ export class AcpEngine implements Engine {
     await this.#roots.resolveClaims(context.claims);
     const files = new ClaimedFiles(context.claims, this.#roots, this.#options.fileBytes);
     const directory = await this.#directoryOf(config, context, files);
-    let process: AgentProcess | null = null;
+    let process: ProcessGroup | null = null;
     let cleanedUp: Promise<void> | null = null;
     try {
       const environment = await environmentOf(agent);
       const tools = await readToolServers(agent.mcpServers);
       await redactor.addAgent([...environment.secrets, ...tools.secrets], directory.cwd);
-      process = await AgentProcess.start(agent, directory.cwd, {
-        ...environment.variables,
-        [AGENT_VARIABLE]: await agentToken(runtimeId, workerId),
+      process = await ProcessGroup.start({
+        command: agent.command,
+        args: agent.args,
+        cwd: directory.cwd,
+        env: { ...environment.variables, [AGENT_VARIABLE]: await agentToken(runtimeId, workerId) },
       });
       cleanedUp = process.exited.then(() => directory.release());
       const link = new AgentLink(
@@ -140,7 +141,7 @@ export class AcpEngine implements Engine {
   }
 
   /** Opens the session of an agent. @throws Error the agent exits first, or takes more than `startMs` */
-  async #opened(process: AgentProcess, link: AgentLink, opening: SessionOpening): Promise<OpenedSession> {
+  async #opened(process: ProcessGroup, link: AgentLink, opening: SessionOpening): Promise<OpenedSession> {
     const timer = new AbortController();
     const timedOut = delay(this.#options.startMs, undefined, { signal: timer.signal }).then(() => {
       throw opening.timeout;

@@ -11,14 +11,14 @@ import {
   type Run,
   RuntimeError,
 } from '@worker-runtime/core';
-import { type DetachReason, isObject } from '@worker-runtime/core/plugin-kit';
+import { type DetachReason, isObject, type ProcessGroup } from '@worker-runtime/core/plugin-kit';
 import type { AgentLink, AgentListener } from './agent/agent-link.ts';
-import { type AgentProcess, settledWithin } from './agent/agent-process.ts';
 import type { AgentRedactor } from './agent/agent-redactor.ts';
 import { AgentUsage } from './agent/agent-usage.ts';
 import { CANCELLED, type PermissionRequest } from './agent/permission.ts';
 import { Quiet } from './agent/quiet.ts';
 import { parseUpdate } from './agent/session-update.ts';
+import { settledWithin } from './agent/settled-within.ts';
 import { isSignInRequired, signInRequired } from './agent/sign-in.ts';
 import type { ResolvedAgent, ResolvedOptions } from './options.ts';
 import { AgentPrompt, type PromptHost } from './session/agent-prompt.ts';
@@ -29,7 +29,7 @@ import { recordedUsage, sessionRecord } from './worker/session-record.ts';
 
 /** An agent that has started and opened its session. */
 export interface OpenedAgent extends OpenedSession {
-  readonly process: AgentProcess;
+  readonly process: ProcessGroup;
   readonly link: AgentLink;
   /** Resolves when the process has exited and its working directory is released. */
   readonly cleanedUp: Promise<void>;

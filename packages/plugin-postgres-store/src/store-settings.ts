@@ -36,7 +36,7 @@ export interface PostgresStoreOptions {
   readonly durability?: 'commit' | 'relaxed';
   /** The number of connections for reads. Four more serve writes, the lease, checkpoints and states of plugins. Default 4. */
   readonly readers?: number;
-  /** How long the store waits for an answer of PostgreSQL before it takes another connection. Default 5,000. */
+  /** How long the store waits for an answer of PostgreSQL before it takes another connection, and for a free one. Default 5,000. */
   readonly answerMs?: number;
   /** The time between checkpoints. Default 5,000. */
   readonly checkpointMs?: number;

@@ -11,6 +11,7 @@ import type { RuntimeStore } from '../contracts/store.ts';
 import { DIGEST_PATTERN } from '../id.ts';
 import { storeInTime } from '../in-time.ts';
 import { decodeBundlesCursor, START } from '../log/cursor.ts';
+import type { StoreReads } from '../store-reads.ts';
 import { checkBundle } from './requests.ts';
 
 interface Profile {
@@ -35,6 +36,7 @@ const parsed = (body: Uint8Array): JsonValue | undefined => {
 /** Stores config bundles. A bundle is named by the digest of its content, so a reference never changes its meaning. */
 export class Bundles {
   readonly #store: RuntimeStore;
+  readonly #reads: StoreReads;
   readonly #limits: Limits;
   readonly #clock: Clock;
   /**
@@ -43,8 +45,9 @@ export class Bundles {
    */
   #digests: Promise<Set<string>> | null = null;
 
-  constructor(store: RuntimeStore, limits: Limits, clock: Clock) {
+  constructor(store: RuntimeStore, reads: StoreReads, limits: Limits, clock: Clock) {
     this.#store = store;
+    this.#reads = reads;
     this.#limits = limits;
     this.#clock = clock;
   }
@@ -79,7 +82,7 @@ export class Bundles {
   }
 
   #known(): Promise<Set<string>> {
-    this.#digests ??= this.#store.bundles().then(
+    this.#digests ??= this.#reads.bundles().then(
       (digests) => new Set(digests),
       (error: unknown) => {
         this.#digests = null;
@@ -91,7 +94,7 @@ export class Bundles {
 
   /** @throws BUNDLE_NOT_FOUND · STORE_CORRUPT the stored document does not match its digest */
   async get(digest: string): Promise<JsonObject> {
-    const body = DIGEST_PATTERN.test(digest) ? await this.#store.bundle(digest) : null;
+    const body = DIGEST_PATTERN.test(digest) ? await this.#reads.bundle(digest) : null;
     if (!body) throw new RuntimeError('BUNDLE_NOT_FOUND');
     // the stored document may be damaged: never return one that does not match its digest
     const bundle = parsed(body);
@@ -103,7 +106,7 @@ export class Bundles {
   /** Returns a page of digests, sorted. @throws CURSOR_INVALID */
   async list({ after }: PageQuery, limit: number): Promise<Page<{ readonly digest: string }>> {
     const before = decodeBundlesCursor(after);
-    const digests = await this.#store.bundles();
+    const digests = await this.#reads.bundles();
     const rest = before === null ? digests : digests.filter((digest) => digest > before);
     const items = rest.slice(0, limit).map((digest) => ({ digest }));
     const asOf = items.at(-1)?.digest ?? after ?? START;

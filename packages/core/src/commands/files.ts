@@ -12,6 +12,7 @@ import type { FileKeeper } from '../execution/services.ts';
 import { DIGEST_PATTERN } from '../id.ts';
 import { storeInTime } from '../in-time.ts';
 import type { Journal } from '../journal/journal.ts';
+import type { StoreReads } from '../store-reads.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -23,6 +24,7 @@ export interface FilesOptions {
   readonly hooks: Hooks;
   readonly journal: Journal;
   readonly store: RuntimeStore;
+  readonly reads: Pick<StoreReads, 'blob'>;
   /** The size of the states of all Workers. */
   readonly states: ByteSum;
 }
@@ -61,9 +63,7 @@ export class Files implements FileKeeper {
   async get(worker: Worker, digest: string): Promise<FileContent> {
     const file = DIGEST_PATTERN.test(digest) ? storedFile(worker.state.files, digest) : null;
     if (!file) throw new RuntimeError('FILE_NOT_FOUND', undefined, { details: { digest: String(digest) } });
-    const { store, clock, limits } = this.#options;
-    const reading = store.blob(worker.state.log, fileBlobOf(digest));
-    const bytes = await storeInTime(clock, limits.commitTimeoutMs, reading);
+    const bytes = await this.#options.reads.blob(worker.state.log, fileBlobOf(digest));
     if (bytes === null || digestOf(bytes) !== digest)
       throw new RuntimeError('STORE_CORRUPT', 'The bytes of the file are lost', { details: { digest } });
     return { digest, ...file, bytes };

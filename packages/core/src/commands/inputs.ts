@@ -6,7 +6,7 @@ import type { Limits } from '../contracts/limits.ts';
 import type { InputReceipt, SendOptions, WaitOptions, WorkerInput } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions } from '../contracts/served-runtime.ts';
-import type { KeyEntry, RuntimeStore } from '../contracts/store.ts';
+import type { KeyEntry } from '../contracts/store.ts';
 import type { Report } from '../diagnostics.ts';
 import { acceptInput, assertRunnable } from '../domain/decide.ts';
 import { sizeOfInput } from '../domain/size.ts';
@@ -19,6 +19,7 @@ import type { Commit } from '../journal/turn.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';
 import type { LogReader } from '../log/log-reader.ts';
+import type { StoreReads } from '../store-reads.ts';
 import type { ByteSum } from '../workers/byte-sum.ts';
 import type { CacheTotal } from '../workers/cache-total.ts';
 import { type CallKey, callKey } from '../workers/idempotency.ts';
@@ -38,7 +39,7 @@ export interface InputsOptions {
   readonly hooks: Hooks;
   readonly journal: Journal;
   readonly supervisor: Supervisor;
-  readonly store: RuntimeStore;
+  readonly reads: Pick<StoreReads, 'keys'>;
   readonly reader: LogReader;
   readonly waits: RunWaits;
   readonly report: (report: Report) => void;
@@ -250,9 +251,9 @@ export class Inputs {
 
   /** Returns the keys of a Worker, with the entry of this key if there is one. */
   async #keysFor(worker: Worker, key: CallKey): Promise<LogKeys> {
-    const { store, limits } = this.#options;
+    const { reads, limits } = this.#options;
     const live = worker.ensureLive(limits);
-    live.keys ??= store.keys(worker.state.log).then(
+    live.keys ??= reads.keys(worker.state.log).then(
       (entries) => {
         const loaded = new LogKeys(limits.idempotencyKeys, entries);
         live.keys = loaded;
@@ -264,7 +265,7 @@ export class Inputs {
       },
     );
     const keys = await live.keys;
-    if (keys.mayHaveReleased(key)) keys.restore(await store.keys(worker.state.log));
+    if (keys.mayHaveReleased(key)) keys.restore(await reads.keys(worker.state.log));
     return keys;
   }
 }

@@ -7,6 +7,7 @@ import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions } from '../contracts/served-runtime.ts';
 import { update } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
+import { storeInTime } from '../in-time.ts';
 import { configBlobOf } from '../workers/config-blob.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
@@ -14,7 +15,10 @@ import type { CreationOptions } from './creation.ts';
 import { assertConfig, assertContinues, assertTools, configDigestOf } from './engine-checks.ts';
 import { checkCall } from './requests.ts';
 
-type UpdateOptions = Pick<CreationOptions, 'engines' | 'journal' | 'supervisor' | 'store'> & {
+type UpdateOptions = Pick<
+  CreationOptions,
+  'engines' | 'journal' | 'supervisor' | 'store' | 'clock' | 'limits'
+> & {
   readonly hooks: Hooks;
 };
 
@@ -53,7 +57,7 @@ export const updateWorker = async (
   request: UpdateWorker,
   { permits, ...call }: CallOptions,
 ): Promise<void> => {
-  const { engines, journal, store, hooks } = options;
+  const { engines, journal, store, hooks, clock, limits } = options;
   const remark = checkCall(call);
   const { workerId, state } = worker;
   const engine = engines.get(state.engine);
@@ -83,8 +87,10 @@ export const updateWorker = async (
   const command = { type: 'worker.update', workerId, worker: factsOf(worker), update: request } as const;
   await admitted(hooks.admit, command, async () => {
     const digest = config && configDigestOf(config);
-    if (config && digest !== null && digest !== worker.state.configDigest)
-      await store.putBlob(state.log, configBlobOf(digest), Buffer.from(JSON.stringify(config)));
+    if (config && digest !== null && digest !== worker.state.configDigest) {
+      const written = store.putBlob(state.log, configBlobOf(digest), Buffer.from(JSON.stringify(config)));
+      await storeInTime(clock, limits.commitTimeoutMs, written);
+    }
     await journal.commit(worker, (current) => {
       // a tool that was removed in the meantime would be granted again
       assertPermitted(current);

@@ -108,12 +108,12 @@ export const DEFAULT_LIMITS = {
   /** The size of the state of a plugin, as JSON. PAYLOAD_TOO_LARGE. */
   pluginStateBytes: 1_048_576,
   /**
-   * The time that the store has for the commit of a command. STORE_UNAVAILABLE; the runtime then asks the store what
-   * the log holds.
+   * The time that the store has for the commit of a command, and for each read that a call needs. STORE_UNAVAILABLE; after a
+   * commit, the runtime then asks the store what the log holds.
    */
   commitTimeoutMs: 10_000,
   /**
-   * The time that an output of a run waits for a store that is away. The engine is asked for no further output in the
+   * The time that an output or a read of a run waits for a store that is away. The engine is asked for no further output in the
    * meantime. The run fails with STORE_UNAVAILABLE.
    */
   storeOutageMs: 120_000,

@@ -2,11 +2,11 @@ import type { DetachReason, Engine } from '../contracts/engine.ts';
 import type { NewEvent } from '../contracts/event.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
-import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
 import { assertRunnable, attachExecution, needsExecution } from '../domain/decide.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { publicError } from '../plugin-kit/public-text.ts';
+import type { StoreReads } from '../store-reads.ts';
 import { configBlobOf } from '../workers/config-blob.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { Execution, type ExecutionOwner } from './execution.ts';
@@ -19,7 +19,7 @@ export interface AttachmentsOptions {
     /** Records in the log that an execution has ended. */
     recordEnd(execution: Execution): void;
   };
-  readonly store: RuntimeStore;
+  readonly reads: Pick<StoreReads, 'record' | 'blob'>;
   readonly engines: ReadonlyMap<string, Engine>;
   readonly claims: Claims;
 }
@@ -123,11 +123,11 @@ export class Attachments {
    * @throws WORKER_DAMAGED the config is lost
    */
   async recordOf(worker: Worker): Promise<PrivateRecord> {
-    const { store } = this.#options;
+    const { reads } = this.#options;
     const { log, isReconfigured, configDigest } = worker.state;
-    const record = (worker.begin?.record ?? (await store.record(log))) as unknown as PrivateRecord;
+    const record = (worker.begin?.record ?? (await reads.record(log))) as unknown as PrivateRecord;
     if (!isReconfigured) return record;
-    const config = await store.blob(log, configBlobOf(configDigest));
+    const config = await reads.blob(log, configBlobOf(configDigest));
     if (config === null) throw new RuntimeError('WORKER_DAMAGED', 'The config of the Worker is lost');
     return { ...record, config: JSON.parse(Buffer.from(config).toString()) as JsonObject };
   }

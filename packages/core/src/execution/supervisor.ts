@@ -4,7 +4,6 @@ import type { WorkerEvent } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
 import type { CancelOutcome, StopOutcome } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
-import type { RuntimeStore } from '../contracts/store.ts';
 import type { Claims } from '../domain/claims.ts';
 import {
   attemptOf,
@@ -22,6 +21,7 @@ import { partsWithFiles } from '../domain/stored-files.ts';
 import { mintId } from '../id.ts';
 import { inTime } from '../in-time.ts';
 import type { Decision } from '../journal/turn.ts';
+import type { StoreReads } from '../store-reads.ts';
 import { factsOf } from '../workers/views.ts';
 import type { PrivateRecord, Worker } from '../workers/worker.ts';
 import { Attachments, type DecideAttached } from './attachments.ts';
@@ -34,7 +34,7 @@ import { Stalls, type StallsOptions } from './stalls.ts';
 
 export interface SupervisorOptions {
   readonly services: ExecutionServices;
-  readonly store: RuntimeStore;
+  readonly reads: StoreReads;
   readonly engines: ReadonlyMap<string, Engine>;
   readonly claims: Claims;
   readonly changed: StallsOptions['changed'];
@@ -75,10 +75,10 @@ export class Supervisor implements ExecutionOwner {
   #isDraining = false;
   #isHolding = false;
 
-  constructor({ services, store, engines, claims, changed }: SupervisorOptions) {
+  constructor({ services, reads, engines, claims, changed }: SupervisorOptions) {
     this.#services = services;
     this.#engines = engines;
-    this.#attachments = new Attachments({ services, owner: this, store, engines, claims });
+    this.#attachments = new Attachments({ services, owner: this, reads, engines, claims });
     const { clock, report } = services;
     this.#stalls = new Stalls({ clock, report, changed, holderOf: findExecutionState });
   }

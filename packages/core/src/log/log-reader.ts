@@ -70,13 +70,13 @@ const keyOf = (log: string, { seq, offset, end, sum }: LogPosition, size: ReadSi
  * read recently, otherwise from the store.
  */
 export class LogReader implements ReadingHolder<Reading> {
-  readonly #store: RuntimeStore;
+  readonly #store: Pick<RuntimeStore, 'read'>;
   readonly #limits: Limits;
   readonly #ofTail = new WeakMap<LogSlice, Reading>();
   readonly #recent: RecentReadings<Reading>;
   readonly #memory = new ReusedMemory(LENT_BYTES, LEAST_LENT_BYTES, SPARE_PIECES);
 
-  constructor(store: RuntimeStore, limits: Limits) {
+  constructor(store: Pick<RuntimeStore, 'read'>, limits: Limits) {
     this.#store = store;
     this.#limits = limits;
     this.#recent = new RecentReadings(limits.recentReadBytes, this);

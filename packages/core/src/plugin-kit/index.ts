@@ -124,6 +124,7 @@ export {
 export { orQuiet } from './or-quiet.ts';
 export { priceList } from './price-list.ts';
 export { allowOf, methodNotAllowed, PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
+export { ProcessGroup, type Program } from './process-group.ts';
 export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
 export {

@@ -28,6 +28,7 @@ import { LogReader } from '../log/log-reader.ts';
 import { readForward } from '../observation/pages.ts';
 import { Streams } from '../observation/streams.ts';
 import type { SteadyClock } from '../steady-clock.ts';
+import { readsInTime } from '../store-reads.ts';
 import { TimeLimit } from '../time-limit.ts';
 import { InputReader } from '../workers/input-reader.ts';
 import { restingSnapshot } from '../workers/unused.ts';
@@ -158,7 +159,11 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
   assertWhole(imported);
   const pending = pendingLog(imported);
 
-  const reader = new LogReader(store, limits);
+  const reads = readsInTime(store, options.clock, limits.commitTimeoutMs);
+  const reader = new LogReader(reads, limits);
+  // a run waits for a store that is away, and shares no read with a caller that does not
+  const runReads = readsInTime(store, options.clock, limits.storeOutageMs);
+  const runReader = new LogReader(runReads, { ...limits, recentReadBytes: 0 });
   const listener = new CommitListener(workers, options);
   const journal = new Journal({ ...options, listener, states: workers.states });
   const children: ChildCreator = {
@@ -167,7 +172,7 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
       return { workerId: worker.workerId };
     },
   };
-  const files = new Files({ ...options, journal, states: workers.states });
+  const files = new Files({ ...options, reads, journal, states: workers.states });
   const { claims, activeInputs, inFlight } = workers;
   const services = {
     ...options,
@@ -175,28 +180,28 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
     journal,
     children,
     files,
-    reader: historyReader(reader, limits),
-    inputs: new InputReader(reader),
+    reader: historyReader(runReader, limits),
+    inputs: new InputReader(runReader),
     runTimes: new TimeLimit(options.clock, limits.runTimeoutMs),
     activeInputs,
     inFlight,
   };
   const supervisor = new Supervisor({
     services,
-    store,
+    reads,
     engines,
     claims,
     changed: (worker) => workers.changed(worker),
   });
   listener.supervisor = supervisor;
-  const bundles = new Bundles(store, limits, options.clock);
+  const bundles = new Bundles(store, reads, limits, options.clock);
   const creating = { ...options, bundles, workers, journal, supervisor };
   const creation = new Creation(creating);
   const forks = new Forks({ ...creating, reader, cancel: (worker) => creation.cancel(worker) });
   const runs = new RunLog(reader, limits);
   const waits = new RunWaits({ ...options, runs });
   const { openInputs, keys } = workers;
-  const inputs = new Inputs({ ...options, openInputs, keys, journal, supervisor, reader, waits });
+  const inputs = new Inputs({ ...options, openInputs, keys, journal, supervisor, reads, reader, waits });
   const streams = new Streams({
     ...options,
     runtimeId,

@@ -373,7 +373,8 @@ export class Runtime implements ServedRuntime {
     const parts = this.#lifecycle.running();
     const worker = this.#worker(workerId);
     checkUpdate(request, this.limits);
-    await updateWorker({ ...parts, hooks: this.#hooks }, worker, request, call ?? {});
+    const options = { ...parts, hooks: this.#hooks, clock: this.#clock, limits: this.limits };
+    await updateWorker(options, worker, request, call ?? {});
     return this.#detail(worker);
   }
 

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import test from 'ava';
-import { type EngineOutput, engine, inputText, type Run } from '../../src/contracts/engine.ts';
+import { type EngineOutput, type EngineOutputs, engine, inputText, type Run } from '../../src/contracts/engine.ts';
 import type { WorkerEvent } from '../../src/contracts/event.ts';
 import type { Observation, WatchItem } from '../../src/contracts/runtime-api.ts';
 import type { RuntimeStore } from '../../src/contracts/store.ts';
@@ -129,7 +129,7 @@ test.serial(
 
 const LARGE = 200_000;
 /** The endings of a run, each with a large value that the run received or produced. */
-const endings: Readonly<Record<string, (run: Run, large: string) => AsyncGenerator<EngineOutput>>> = {
+const endings: Readonly<Record<string, (run: Run, large: string) => EngineOutputs>> = {
   async *'a large input'() {
     yield { type: 'text', text: 'ok' };
   },
@@ -140,10 +140,8 @@ const endings: Readonly<Record<string, (run: Run, large: string) => AsyncGenerat
     yield { type: 'message', parts: [{ type: 'text', text: large }] };
   },
   async *'a large call of a tool'(_, large) {
-    yield [
-      { type: 'tool-call', callId: 'call', name: 'tool', input: { large } },
-      { type: 'tool-result', callId: 'call', output: large },
-    ];
+    yield { type: 'tool-call', callId: 'call', name: 'tool', input: { large } };
+    yield { type: 'tool-result', callId: 'call', output: large };
   },
   async *'a large request'(run, large) {
     const { decision } = await run.ask({

@@ -13,9 +13,8 @@ import {
   type RequestPermissionResponse,
 } from '@agentclientprotocol/sdk';
 import { RuntimeError, version } from '@worker-runtime/core';
-import { isObject } from '@worker-runtime/core/plugin-kit';
+import { isObject, type ProcessGroup } from '@worker-runtime/core/plugin-kit';
 import type { ClaimedFiles } from '../worker/claimed-files.ts';
-import type { AgentProcess } from './agent-process.ts';
 import { type PermissionRequest, parsePermission } from './permission.ts';
 import { RequestGate } from './request-gate.ts';
 import type { SignInMethod } from './sign-in.ts';
@@ -59,7 +58,7 @@ export class AgentLink {
 
   /** Without `files`, the agent is not offered to use files through the runtime. */
   constructor(
-    process: AgentProcess,
+    process: ProcessGroup,
     files: ClaimedFiles | null,
     listener: AgentListener,
     maxMessageBytes: number,

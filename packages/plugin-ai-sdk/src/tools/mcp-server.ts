@@ -286,21 +286,11 @@ export class McpServer {
     const { variables, values } = await childEnvironment(server);
     for (const value of values) this.#secrets.addSecret(value);
     const { command, args, cwd } = server;
-    const transport = new McpProcessTransport({
-      command,
-      args: [...args],
-      env: { ...variables },
-      ...(cwd !== undefined && { cwd }),
-      stderr: 'pipe',
-      maxBufferSize: MAX_MESSAGE_BYTES,
-    });
-    transport.stderr?.on('data', (chunk: Buffer) =>
+    return new McpProcessTransport({ command, args, cwd, env: variables }, MAX_MESSAGE_BYTES, (text) =>
       this.#log.debug(
-        { server: this.name, stderr: this.#secrets.text(chunk.toString('utf8').slice(0, 2_000)) },
+        { server: this.name, stderr: this.#secrets.text(text.slice(0, 2_000)) },
         'A tool server wrote to standard error',
       ),
     );
-    // The cast is needed because the optional members of the transport are declared without undefined.
-    return transport as Transport;
   }
 }

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -585,6 +586,59 @@ test('the exit of a program during a call is noticed at once, also if a child of
   );
   t.is(await learned(scene, workerId, 'near_echo'), 'result "x"');
 });
+
+/** True if a process runs. One that has ended may still be in the table, until its parent has noticed it. */
+const isRunning = (pid: string): boolean =>
+  /^[^Z]/.test(spawnSync('ps', ['-o', 'stat=', '-p', pid]).stdout.toString().trim());
+
+/** The time between two looks at a process, and the latest time at which it may be there: it has four seconds to end by itself. */
+const POLL_MS = 50;
+const LATEST_END_MS = 30_000;
+
+const SERVER = '"$0" "$2" "$3"';
+/** Each starts another process in a shell, as `npx` does, and then has a server or none. */
+const SHELLS: Readonly<Record<string, readonly [script: string, end: 'stop' | 'die']>> = {
+  'the runtime stops': [SERVER, 'stop'],
+  'the program exits during a call': [SERVER, 'die'],
+  'the runtime stops while the server never answers, and ignores SIGTERM': ['wait', 'stop'],
+};
+
+for (const [title, [script, end]] of Object.entries(SHELLS))
+  test(`P100: a tool server ends with all processes that it started: ${title}`, async (t) => {
+    const path = await folder(t);
+    const [started, record] = [join(path, 'started'), join(path, 'record')];
+    const hasServer = script === SERVER;
+    const program = await bundled('mcp-process');
+    const near = {
+      command: 'sh',
+      args: [
+        '-c',
+        `${hasServer ? '' : 'trap "" TERM;'} sleep 600 & echo $! > "$1.new"; mv "$1.new" "$1"; ${script}; true`,
+        process.execPath,
+        started,
+        program,
+        record,
+      ],
+      permission: 'allow' as const,
+    };
+    const scene = await ModelScene.open(t, { toolMs: TOOL_MS, connectMs: 60_000, mcpServers: { near } });
+    scene.server.answer = ({ last, lines }) =>
+      lines.at(-1)?.startsWith('tool ')
+        ? [{ text: last }]
+        : [{ call: last, input: { text: 'x' }, id: 'call_0' }];
+    const workerId = hasServer ? await scene.create({}, { tools: ['near.die', 'near.echo'] }) : null;
+    while (!existsSync(started)) await new Promise((resolve) => setImmediate(resolve));
+    const pid = readFileSync(started, 'utf8').trim();
+    t.true(isRunning(pid));
+    if (workerId !== null && end === 'die') await learned(scene, workerId, 'near_die');
+    else await scene.runtime.stop();
+    const until = performance.now() + LATEST_END_MS;
+    while (isRunning(pid) && performance.now() < until)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    const isLeft = isRunning(pid);
+    if (isLeft) process.kill(Number(pid), 'SIGKILL');
+    t.false(isLeft);
+  });
 
 test('functions and tool servers learn the Worker and the run that call them', async (t) => {
   const seen: unknown[] = [];

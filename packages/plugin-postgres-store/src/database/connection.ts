@@ -30,8 +30,17 @@ const parsers = {
 /** The answers of a pooler that shares server connections and does not know the statements of its clients. */
 const UNKNOWN_NAME = new Set(['26000', '42P05']);
 const INFORMATION = /^0[02]/;
+/** Another transaction was in the way: PostgreSQL has undone the statement, and asks for a repetition. */
+const UNDONE = /^40(001|P01)$/;
+/** The most repetitions of a statement, so that one which can never succeed ends. */
+const REPETITIONS = 10;
+/** Refusals because of the rows. All others may come from what the session began with, such as a setting of its role. */
+const ABOUT_ROWS = /^23/;
 
-/** A connection to PostgreSQL. A statement without an answer ends it. After that every call fails. */
+/**
+ * A connection to PostgreSQL. A statement without an answer ends it, and so does one that is refused, because a session keeps the
+ * settings that it began with after an operator has corrected them. After that every call fails.
+ */
 export class Connection {
   readonly #client: Client;
   readonly #socket: Socket;
@@ -82,23 +91,25 @@ export class Connection {
   }
 
   /** Carries out a statement. @throws STORE_UNAVAILABLE, unless the cause is an answer of PostgreSQL: unknown whether it happened */
-  async run({ name, text }: Statement, values: readonly unknown[]): Promise<Answer> {
+  async run(statement: Statement, values: readonly unknown[], repetitions = REPETITIONS): Promise<Answer> {
     if (this.#failure !== null) throw failureOf(this.#failure);
+    const { name, text } = statement;
     const query = { text, values: [...values], rowMode: 'array' as const };
+    // a login may bring warnings too
+    this.#hasWarned = false;
     try {
       const { rows, rowCount } = await this.#inTime<QueryArrayResult<unknown[]>>((settle) =>
         this.#client.query<unknown[]>(this.#areNamesKnown ? { ...query, name } : query, settle),
       );
-      const hasWarned = this.#hasWarned;
-      this.#hasWarned = false;
-      return { rows, count: rowCount ?? 0, hasWarned };
+      return { rows, count: rowCount ?? 0, hasWarned: this.#hasWarned };
     } catch (error) {
-      if (this.#areNamesKnown && UNKNOWN_NAME.has(stateOf(error))) {
+      const state = stateOf(error);
+      if (this.#areNamesKnown && UNKNOWN_NAME.has(state)) {
         this.#areNamesKnown = false;
-        return this.run({ name, text }, values);
+        return this.run(statement, values, repetitions);
       }
-      // Without an answer the connection is of no further use.
-      if (stateOf(error) === '') this.destroy(error);
+      if (UNDONE.test(state) && repetitions > 0) return this.run(statement, values, repetitions - 1);
+      if (!ABOUT_ROWS.test(state)) this.destroy(error);
       throw failureOf(error);
     }
   }

@@ -3,15 +3,15 @@ import { unavailable } from './failure.ts';
 import type { Statement } from './statement.ts';
 
 /**
- * A number of connections that are opened when they are needed, and again after they have ended. Statements use a free one, or
- * wait for it.
+ * A number of connections that are opened when they are needed, and again after they have ended. A statement uses a free one, or
+ * waits for it as long as for an answer: if all are taken for longer, PostgreSQL does not answer the statements before it either.
  */
 export class Database {
   readonly #settings: ConnectionSettings;
   readonly #limit: number;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
   #used = 0;
   #isClosed = false;
 
@@ -22,11 +22,10 @@ export class Database {
 
   /** Carries out a statement on one of the connections. @throws as `Connection.open` and `Connection.run` */
   async run(statement: Statement, values: readonly unknown[]): Promise<Answer> {
-    while (this.#used >= this.#limit && !this.#isClosed)
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    if (this.#isClosed) throw unavailable('The store is not open');
-    this.#used += 1;
+    if (this.#used < this.#limit) this.#used += 1;
+    else await this.#turn();
     try {
+      if (this.#isClosed) throw unavailable('The store is not open');
       const connection = await this.#take();
       try {
         return await connection.run(statement, values);
@@ -35,8 +34,9 @@ export class Database {
         else this.#all.delete(connection);
       }
     } finally {
-      this.#used -= 1;
-      this.#waiting.shift()?.();
+      const [next] = this.#waiting;
+      if (next) next();
+      else this.#used -= 1;
     }
   }
 
@@ -45,7 +45,7 @@ export class Database {
     this.#isClosed = true;
     for (const connection of this.#all) connection.destroy();
     this.#all.clear();
-    for (const resume of this.#waiting.splice(0)) resume();
+    for (const begin of this.#waiting) begin();
   }
 
   /** Ends all connections in order. Statements in progress fail. */
@@ -55,6 +55,22 @@ export class Database {
     for (const connection of idle) this.#all.delete(connection);
     this.destroy();
     await Promise.all(idle.map((connection) => connection.close()));
+  }
+
+  /** Waits until another statement passes its connection on. @throws STORE_UNAVAILABLE */
+  #turn(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const begin = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(begin);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        this.#waiting.delete(begin);
+        reject(unavailable('All connections to PostgreSQL wait for its answers'));
+      }, this.#settings.answerMs);
+      this.#waiting.add(begin);
+    });
   }
 
   async #take(): Promise<Connection> {
