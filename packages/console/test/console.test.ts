@@ -5,6 +5,7 @@ import './together.ts';
 import './harmless.ts';
 import './steady.ts';
 import './one-answer.ts';
+import './notified.ts';
 import './bounded.ts';
 import './kept-texts.ts';
 import './everyone.ts';

@@ -49,8 +49,9 @@ test('P23: at the total of tails, the result of a run in progress is read from m
 
 test('P23: at the total of tails, Workers at rest do not keep their last commit, however large it is', async (t) => {
   const store = faultyStore(memoryStore());
-  // biome-ignore lint/correctness/useYield: what is returned is committed with the end of the run
   const tall = engine('tall', async function* () {
+    yield { type: 'text', text: 'x' };
+    // what is returned is committed with the end of the run
     return { type: 'message', parts: [{ type: 'text', text: 'x'.repeat(20_000) }] };
   });
   const runtime = await Runtime.start({ store, engines: [tall], limits: { totalTailBytes: 65_536 } });
