@@ -1,4 +1,4 @@
-/** What a person learns of while the page is hidden. */
+/** The notifications of requests while the page is hidden. */
 import { browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import { permission } from './asking.ts';
 import { InboxPage } from './pages/inbox-page.ts';
