@@ -131,13 +131,18 @@ test('P76: a removal whose answer is lost is repeated, and counts once', async (
 
 test('P75: a download that ends early leaves no file, and says so with the code of a lost connection', async (t) => {
   const { place, disturb, say, digest } = await scene(t);
-  for (const [name, args] of [
-    ['all.archive', ['backup', join(place, 'all.archive')]],
-    ['a.png', ['file', 'ada', digest, '--output', join(place, 'a.png')]],
+  for (const [name, args, cuts] of [
+    ['all.archive', ['backup', join(place, 'all.archive')], ['cut the answer']],
+    // a file is asked for a second time
+    [
+      'a.png',
+      ['file', 'ada', digest, '--output', join(place, 'a.png')],
+      ['cut the answer', 'cut the answer'],
+    ],
   ] as const) {
     // what an earlier command left that was killed
     await writeFile(join(place, `${name}.partial`), 'the beginning');
-    disturb('cut the answer');
+    disturb(...cuts);
     const { code, stdout, stderr } = await say(...args, '--json');
     t.is(code, 3, stderr);
     t.is(stdout, '');
