@@ -22,7 +22,8 @@ export interface DeviceRequest {
 interface Device {
   readonly request: DeviceRequest;
   readonly userCode: string;
-  readonly expiresAt: number;
+  /** The steady time of its end, in ms: a clock that is set back would prolong it. */
+  readonly until: number;
   /** The person who has allowed it; null if one has refused it. */
   decided?: Person | null;
   /** Wakes the program. */
@@ -60,14 +61,17 @@ export class DeviceLogins {
     readonly userCode: string;
     readonly expiresAt: number;
   } {
-    const now = Date.now();
-    for (const [secret, { expiresAt }] of this.#bySecret) if (expiresAt <= now) this.#bySecret.delete(secret);
+    const now = performance.now();
+    for (const [secret, { until }] of this.#bySecret) if (until <= now) this.#bySecret.delete(secret);
     if (this.#bySecret.size >= MAX_OPEN) throw limitReached('deviceLogins', MAX_OPEN);
     const deviceCode = randomBytes(32).toString('base64url');
     const userCode = newUserCode();
-    const expiresAt = now + this.#validMs;
-    this.#bySecret.set(deviceCode, { request, userCode, expiresAt, wake: () => {} });
-    return { deviceCode, userCode: `${userCode.slice(0, 4)}-${userCode.slice(4)}`, expiresAt };
+    this.#bySecret.set(deviceCode, { request, userCode, until: now + this.#validMs, wake: () => {} });
+    return {
+      deviceCode,
+      userCode: `${userCode.slice(0, 4)}-${userCode.slice(4)}`,
+      expiresAt: Date.now() + this.#validMs,
+    };
   }
 
   /** Returns the program that waits with a code. @throws UNAUTHENTICATED there is none */
@@ -85,8 +89,7 @@ export class DeviceLogins {
 
   /** @throws UNAUTHENTICATED the secret code is unknown, used or too old */
   assertOpen(deviceCode: string): void {
-    const device = this.#bySecret.get(deviceCode);
-    if (device === undefined || device.expiresAt <= Date.now()) throw ended();
+    this.#open(deviceCode);
   }
 
   /**
@@ -97,13 +100,12 @@ export class DeviceLogins {
     deviceCode: string,
     waitMs: number,
   ): Promise<{ readonly person: Person; readonly request: DeviceRequest } | null> {
-    const device = this.#bySecret.get(deviceCode);
-    if (device === undefined || device.expiresAt <= Date.now()) throw ended();
+    const device = this.#open(deviceCode);
     if (device.decided === undefined)
       await new Promise<void>((resolve) => {
         // one program waits for one code, so a second call ends the wait of the first
         device.wake();
-        const timer = setTimeout(resolve, Math.min(waitMs, device.expiresAt - Date.now()));
+        const timer = setTimeout(resolve, Math.min(waitMs, device.until - performance.now()));
         device.wake = () => {
           clearTimeout(timer);
           resolve();
@@ -116,10 +118,16 @@ export class DeviceLogins {
     return { person: decided, request };
   }
 
+  #open(deviceCode: string): Device {
+    const device = this.#bySecret.get(deviceCode);
+    if (device === undefined || device.until <= performance.now()) throw ended();
+    return device;
+  }
+
   #waiting(userCode: string): Device {
     const plain = plainOf(userCode);
     for (const device of this.#bySecret.values())
-      if (device.userCode === plain && device.decided === undefined && device.expiresAt > Date.now())
+      if (device.userCode === plain && device.decided === undefined && device.until > performance.now())
         return device;
     throw ended();
   }

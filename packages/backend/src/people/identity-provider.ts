@@ -159,7 +159,7 @@ export class IdentityProvider {
 
   /** Returns the description of the provider, at most as old as given. @throws LOGIN_UNAVAILABLE */
   #describe(maxAgeMs: number): Promise<Configuration> {
-    const now = Date.now();
+    const now = performance.now();
     if (this.#description !== null && now - this.#description.at < maxAgeMs) return this.#description.value;
     const { issuer, clientId, clientSecret, timeoutMs } = this.#config;
     const asked = discovery(

@@ -7,19 +7,18 @@ const MAX_LINKS = 1_000;
 
 const digestOf = (code: string): string => hash('sha256', code);
 
-/** Codes with which a person logs in once. They are in memory only. */
+/** Codes with which a person logs in once. They are in memory only, with times of the steady clock: a clock that is set back prolongs none. */
 export class OneTimeLinks {
-  readonly #open = new Map<string, { readonly person: Person; readonly expiresAt: number }>();
+  readonly #open = new Map<string, { readonly person: Person; readonly until: number }>();
 
   /** Creates a code, which is valid once and for ten minutes. @throws LIMIT_REACHED */
   create(person: Person): { readonly code: string; readonly expiresAt: number } {
-    const now = Date.now();
-    for (const [digest, link] of this.#open) if (link.expiresAt <= now) this.#open.delete(digest);
+    const now = performance.now();
+    for (const [digest, link] of this.#open) if (link.until <= now) this.#open.delete(digest);
     if (this.#open.size >= MAX_LINKS) throw limitReached('links', MAX_LINKS);
     const code = randomBytes(32).toString('base64url');
-    const expiresAt = now + VALID_MS;
-    this.#open.set(digestOf(code), { person, expiresAt });
-    return { code, expiresAt };
+    this.#open.set(digestOf(code), { person, until: now + VALID_MS });
+    return { code, expiresAt: Date.now() + VALID_MS };
   }
 
   /** Uses a code up, and returns its person; null if the code is not valid, or no longer. */
@@ -27,6 +26,6 @@ export class OneTimeLinks {
     const digest = digestOf(code);
     const link = this.#open.get(digest);
     this.#open.delete(digest);
-    return link !== undefined && link.expiresAt > Date.now() ? link.person : null;
+    return link !== undefined && link.until > performance.now() ? link.person : null;
   }
 }

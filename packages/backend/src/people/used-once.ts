@@ -11,7 +11,7 @@ export class UsedOnce {
 
   /** Uses a value. Returns false if it is used already. */
   use(value: string): boolean {
-    const now = Date.now();
+    const now = performance.now();
     for (const [kept, until] of this.#until) {
       // the oldest one comes first
       if (until > now && this.#until.size < MAX_KEPT) break;

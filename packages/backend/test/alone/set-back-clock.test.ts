@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Browser, makeFolder, parrot, start } from '../scene.ts';
+import { Browser, makeFolder, parrot, send, start } from '../scene.ts';
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
@@ -11,10 +11,10 @@ let setBackMs = 0;
 Date.now = () => machine() + passedMs - setBackMs;
 performance.now = () => steady() + passedMs;
 
-/** Lets a minute pass, in which the clock of the machine is set back by an hour. */
-const setBack = (): void => {
+/** Lets minutes pass, in which the clock of the machine is set back by an hour. */
+const setBack = (minutes = 1): void => {
   setBackMs += HOUR_MS;
-  passedMs += MINUTE_MS;
+  passedMs += minutes * MINUTE_MS;
 };
 
 const workspaces = () => ({ default: { plugins: [parrot()] } });
@@ -51,4 +51,23 @@ test.serial('P23: a person has inputs again after a minute, although the clock i
   t.deepEqual([await input(), await input()], [202, 429]);
   setBack();
   t.deepEqual([await input(), await input(), await input()], [202, 202, 429]);
+});
+
+test.serial('P94: codes of links and of programs end in time, although the clock is set back', async (t) => {
+  const backend = await start(t, await makeFolder(t), { workspaces: workspaces() });
+  const logins = async (): Promise<readonly (readonly [string, object])[]> => {
+    const [, code] = backend.link({ name: 'ada', groups: [] }).split('#');
+    const begun = await send(`${backend.url}/v1/device-logins`, 'POST', { name: 'x', permission: 'observe' });
+    t.is(begun.status, 201);
+    return [
+      ['/v1/session', { code }],
+      ['/v1/device-logins/token', { deviceCode: begun.body.deviceCode }],
+    ];
+  };
+  const [link] = await logins();
+  t.is((await send(`${backend.url}${link?.[0]}`, 'POST', link?.[1])).status, 201);
+  const late = await logins();
+  setBack(30);
+  for (const [path, body] of late)
+    t.is((await send(`${backend.url}${path}`, 'POST', body)).body.code, 'UNAUTHENTICATED', path);
 });
