@@ -6,6 +6,7 @@ import './harmless.ts';
 import './steady.ts';
 import './one-answer.ts';
 import './notified.ts';
+import './refusals.ts';
 import './bounded.ts';
 import './kept-texts.ts';
 import './everyone.ts';

@@ -40,6 +40,35 @@ const CancelButton = () => {
   );
 };
 
+const ResumeButton = () => {
+  const { runtime, workerId } = useWorker();
+  const [isAsked, setIsAsked] = useState(false);
+  const [failure, setFailure] = useState<string | null>(null);
+  return (
+    <>
+      {failure !== null && (
+        <span className={styles.failure} role="alert">
+          {failure}
+        </span>
+      )}
+      <Button
+        tone="primary"
+        disabled={isAsked}
+        onClick={() => {
+          setIsAsked(true);
+          setFailure(null);
+          runtime.api
+            .resumeWorker(workerId)
+            .catch((error: Error) => setFailure(error.message))
+            .finally(() => setIsAsked(false));
+        }}
+      >
+        Resume
+      </Button>
+    </>
+  );
+};
+
 /** Where a person writes to a Worker. A draft stays until it is sent; while a run is active, inputs are queued. */
 export const Composer = ({ onSent }: { readonly onSent: () => void }) => {
   const { runtime, workerId, worker } = useWorker();
@@ -77,9 +106,7 @@ export const Composer = ({ onSent }: { readonly onSent: () => void }) => {
       <div className={styles.composer}>
         <div className={styles.stopped}>
           <p>This Worker is stopped and takes no inputs.</p>
-          <Button tone="primary" onClick={() => void runtime.api.resumeWorker(workerId).catch(() => {})}>
-            Resume
-          </Button>
+          <ResumeButton />
         </div>
       </div>
     );
