@@ -1,22 +1,13 @@
 import { inputText } from '@worker-runtime/core';
 import { browserTest, openPage } from '@worker-runtime/test-environment/browser';
+import { permission } from './asking.ts';
 import { InboxPage } from './pages/inbox-page.ts';
 import { WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
 import { until } from './until.ts';
 
 const ask = (prompt: string) => [
-  {
-    type: 'ask' as const,
-    question: {
-      kind: 'permission' as const,
-      prompt,
-      options: [
-        { id: 'allow', label: 'Allow', kind: 'allow-once' as const },
-        { id: 'deny', label: 'Deny', kind: 'reject-once' as const },
-      ],
-    },
-  },
+  permission(prompt),
   { type: 'text' as const, text: 'answered' },
   { type: 'message' as const },
 ];

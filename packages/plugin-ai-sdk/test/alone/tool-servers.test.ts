@@ -46,6 +46,14 @@ const openAt = async (
   return scene;
 };
 
+/** Lets the model call the tool that an input names, and answer with its result. */
+const callTools = ({ server }: ModelScene): void => {
+  server.answer = ({ last, lines }) =>
+    lines.at(-1)?.startsWith('tool ')
+      ? [{ text: last }]
+      : [{ call: last, input: { text: 'x' }, id: 'call_0' }];
+};
+
 /** Sends the name of a tool as an input, and returns what the model learned from the call. */
 const learned = async (scene: ModelScene, workerId: string, tool = 'far_look'): Promise<string> => {
   await scene.say(workerId, tool);
@@ -575,10 +583,7 @@ test('the exit of a program during a call is noticed at once, also if a child of
     permission: 'allow' as const,
   };
   const scene = await ModelScene.open(t, { toolMs: TOOL_MS, connectMs: 60_000, mcpServers: { near } });
-  scene.server.answer = ({ last, lines }) =>
-    lines.at(-1)?.startsWith('tool ')
-      ? [{ text: last }]
-      : [{ call: last, input: { text: 'x' }, id: 'call_0' }];
+  callTools(scene);
   const workerId = await scene.create({}, { tools: ['near.die-beside-child', 'near.echo'] });
   t.is(
     await learned(scene, workerId, 'near_die-beside-child'),
@@ -622,10 +627,7 @@ for (const [title, [script, end]] of Object.entries(SHELLS))
       permission: 'allow' as const,
     };
     const scene = await ModelScene.open(t, { toolMs: TOOL_MS, connectMs: 60_000, mcpServers: { near } });
-    scene.server.answer = ({ last, lines }) =>
-      lines.at(-1)?.startsWith('tool ')
-        ? [{ text: last }]
-        : [{ call: last, input: { text: 'x' }, id: 'call_0' }];
+    callTools(scene);
     const workerId = hasServer ? await scene.create({}, { tools: ['near.die', 'near.echo'] }) : null;
     while (!existsSync(started)) await new Promise((resolve) => setImmediate(resolve));
     const pid = readFileSync(started, 'utf8').trim();

@@ -8,6 +8,13 @@ import { useWorker } from './worker-context.ts';
 
 const draftName = (runtimeId: string, workerId: string): string => `draft.${runtimeId}/${workerId}`;
 
+const Failure = ({ reason }: { readonly reason: string | null }) =>
+  reason === null ? null : (
+    <span className={styles.failure} role="alert">
+      {reason}
+    </span>
+  );
+
 const CancelButton = () => {
   const { runtime, workerId, worker } = useWorker();
   const [asked, setAsked] = useState<string | null>(null);
@@ -16,11 +23,7 @@ const CancelButton = () => {
   if (run === null) return null;
   return (
     <>
-      {failure !== null && (
-        <span className={styles.failure} role="alert">
-          {failure}
-        </span>
-      )}
+      <Failure reason={failure} />
       <Button
         className={styles.cancel}
         disabled={asked === run.runId}
@@ -46,11 +49,7 @@ const ResumeButton = () => {
   const [failure, setFailure] = useState<string | null>(null);
   return (
     <>
-      {failure !== null && (
-        <span className={styles.failure} role="alert">
-          {failure}
-        </span>
-      )}
+      <Failure reason={failure} />
       <Button
         tone="primary"
         disabled={isAsked}
