@@ -22,7 +22,8 @@ export interface OpenAiApiOptions {
   readonly bodyBytes?: number;
 }
 
-const ROUTE = /\/(?:(responses|models)(?:\/([^/]+)(\/cancel)?)?|(chat\/completions))\/?$/;
+/** Many clients end every base URL with `/v1`. */
+const ROUTE = /(?:\/v1)?\/(?:(responses|models)(?:\/([^/]+)(\/cancel)?)?|(chat\/completions))\/?$/;
 
 const routed = (
   exchange: Exchange,
