@@ -4,6 +4,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
 import test from 'ava';
+import { Client } from 'pg';
 import { migrate, type PostgresStoreOptions, postgresMembership } from '../src/index.ts';
 import { StoreWriter } from './store-writer.ts';
 
@@ -90,6 +91,28 @@ if (WITHOUT_POSTGRES !== null) {
     await t.throwsAsync(migrate({ url: server.url({ database: 'versions' }) }), { code: 'STORE_VERSION' });
     await set(0, 0);
     await refuses(t, { url: urlOf('versions') }, /^STORE_VERSION: .*version 0.*postgres migrate/);
+  });
+
+  test('P25: a migration that another transaction holds up ends soon, changes nothing, and holds up no runtime', async (t) => {
+    await server.makeDatabase('held', migrate);
+    const url = server.url({ database: 'held' });
+    const other = new Client({ connectionString: url });
+    await other.connect();
+    t.teardown(() => other.end());
+    // the tables of the first version
+    await other.query(
+      `drop table worker_runtime.hosts, worker_runtime.bases;
+      alter table worker_runtime.runtimes
+        drop in_cluster, drop host, drop claim, drop pinned_to, drop moving_to;
+      update worker_runtime.version set version = 1`,
+    );
+    await other.query('begin; select * from worker_runtime.runtimes');
+    const refused = migrate({ url });
+    const runtime = server.query('select name from worker_runtime.runtimes', [], 'held');
+    await t.throwsAsync(refused, { code: 'STORE_UNAVAILABLE', message: /Another transaction/ });
+    await runtime;
+    await other.query('commit');
+    t.deepEqual(await migrate({ url }), { from: 1, to: 3 });
   });
 
   test('P25: migrations at the same time and repeated ones change nothing twice', async (t) => {

@@ -27,6 +27,10 @@ const BY_STATE: Readonly<Record<string, readonly [code: ErrorCode, message: stri
   ],
   '25006': ['STORE_UNAVAILABLE', 'The database is read-only: the URL must lead to the primary server'],
   '53100': ['STORE_FULL', 'The disk of PostgreSQL is full'],
+  '55P03': [
+    'STORE_UNAVAILABLE',
+    'Another transaction holds a table of the store: end it, such as a backup, and try again',
+  ],
   '53300': ['STORE_UNAVAILABLE', 'PostgreSQL has no connection left: raise max_connections or use a pooler'],
 };
 

@@ -19,10 +19,15 @@ export interface Migrated {
 
 /** The key of the advisory lock that keeps two migrations apart. */
 const LOCK = 8_787_001;
+/** The time for each connection attempt. */
+const CONNECT_MS = 10_000;
+/** While a change of a table waits for its lock, the statements of all runtimes wait behind it, and among them the beats of their leases. */
+const LOCK_WAIT = '2s';
 
 const migrateOn = async (client: Client, grantTo: string | undefined): Promise<Migrated> => {
   await client.query('begin');
   await client.query('select pg_advisory_xact_lock($1)', [LOCK]);
+  await client.query(`set local lock_timeout = '${LOCK_WAIT}'`);
   const { rows: found } = await client.query<{ has: boolean }>('select to_regclass($1) is not null as has', [
     `${SCHEMA}.version`,
   ]);
@@ -48,12 +53,17 @@ const migrateOn = async (client: Client, grantTo: string | undefined): Promise<M
 /**
  * Creates the tables of the store, or brings them to the version of this package, in one transaction. Runtimes of the version
  * before may have the store open at the same time.
- * @throws INVALID_REQUEST the URL · STORE_VERSION the tables are of a newer version · STORE_UNAVAILABLE
+ * @throws INVALID_REQUEST the URL · STORE_VERSION the tables are of a newer version · STORE_UNAVAILABLE also if another transaction holds
+ * a table for longer than two seconds; nothing is changed then
  */
 export const migrate = async ({ url, grantTo }: MigrateOptions): Promise<Migrated> => {
   const problem = urlProblem(url);
   if (problem !== null) throw new RuntimeError('INVALID_REQUEST', `The URL of the database ${problem}`);
-  const client = new Client({ connectionString: url, application_name: 'worker-runtime migrate' });
+  const client = new Client({
+    connectionString: url,
+    application_name: 'worker-runtime migrate',
+    connectionTimeoutMillis: CONNECT_MS,
+  });
   client.on('error', () => {});
   try {
     await client.connect();
