@@ -23,6 +23,20 @@ export interface ClusterChaosOptions {
   readonly check: () => Promise<void>;
 }
 
+const STARTS = 10;
+const BETWEEN_STARTS_MS = 1_000;
+
+/** Starts a host as a service manager does: again, if it ended because PostgreSQL did not answer in time. @throws Error it ended each time */
+const restart = async (server: Server): Promise<void> => {
+  for (let left = STARTS; ; left -= 1)
+    try {
+      return await server.start();
+    } catch (error) {
+      if (left === 1) throw error;
+      await delay(BETWEEN_STARTS_MS);
+    }
+};
+
 /** Treats the hosts of a cluster and their database badly at random, one way after the other. */
 export class ClusterChaos {
   readonly tally = { kills: 0, pauses: 0, cuts: 0, drains: 0, moves: 0, databaseKills: 0 };
@@ -82,7 +96,7 @@ export class ClusterChaos {
     const { server } = this.#host;
     await server.end('SIGKILL');
     await this.#someTime();
-    await server.start();
+    await restart(server);
   }
 
   async #pause(): Promise<void> {
@@ -107,7 +121,7 @@ export class ClusterChaos {
     const { server } = this.#host;
     const outcome = await server.end('SIGTERM');
     if (outcome !== 0) this.badExits.push(outcome);
-    await server.start();
+    await restart(server);
   }
 
   async #move(): Promise<void> {
