@@ -49,6 +49,18 @@ browserTest('P92: inputs that two tabs could not send are sent after both were c
   await until(first.page, `Object.keys(localStorage).every((name) => !name.includes('outbox'))`);
 });
 
+browserTest('P92: kept texts that are not readable keep no page from opening', async (t) => {
+  const { served, inputs, open } = await serveAda(t);
+  const { page } = await openPage(t, served.url);
+  for (const [name, text] of Object.entries({ cut: '{"key":', other: '5', empty: '{}' }))
+    await page.evaluate(`localStorage.setItem('worker-runtime.outbox.${name}', ${JSON.stringify(text)})`);
+  await page.reload();
+  await (await open(page)).say('hello');
+  await untilInputs(page, 1);
+  t.deepEqual(await inputs(), ['hello']);
+  await page.evaluate('localStorage.clear()');
+});
+
 browserTest('P92: inputs are accepted in the order in which they were sent', async (t) => {
   const { served, inputs, open } = await serveAda(t);
   const { page } = await openPage(t, served.url);

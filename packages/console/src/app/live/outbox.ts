@@ -29,9 +29,19 @@ const needsLogin = (error: unknown): boolean =>
 const isOpen = (error: unknown): boolean =>
   needsLogin(error) || (error instanceof RemoteError && error.retryable);
 
+/** Returns a kept input. What is not readable, such as a text of another program of this origin, must not keep the page from opening. */
+const storedInput = (name: string): SentInput | null => {
+  try {
+    const item = JSON.parse(kept(name) ?? 'null') as SentInput | null;
+    return typeof item?.text === 'string' ? item : null;
+  } catch {
+    return null;
+  }
+};
+
 const storedInputs = (): readonly SentInput[] =>
   keptNames(NAMES)
-    .map((name) => JSON.parse(kept(name) ?? 'null') as SentInput | null)
+    .map(storedInput)
     .filter((item) => item !== null)
     .toSorted((one, other) => one.sentAt - other.sentAt);
 
