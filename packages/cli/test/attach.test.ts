@@ -496,9 +496,16 @@ test('shell completion lists Workers and does not run the command', async (t) =>
     t.is(await runCommandLine(['--get-yargs-completions', 'worker-runtime', ...words], output), 0);
     return printed;
   };
-  t.deepEqual(await complete('--url', url, 'attach', ''), ['ada', 'bob']);
-  t.deepEqual(await complete('workers', 'delete', `--url=${url}`, 'b'), ['bob']);
-  t.deepEqual(await complete('workers', 'archive', '--url', url, 'a'), ['ada']);
+  // a runtime that answers too late for the Tab key completes nothing, and the tests of this process keep it busy
+  const listed = async (...words: readonly string[]): Promise<readonly string[]> => {
+    for (;;) {
+      const workerIds = await complete(...words);
+      if (workerIds.length > 0) return workerIds;
+    }
+  };
+  t.deepEqual(await listed('--url', url, 'attach', ''), ['ada', 'bob']);
+  t.deepEqual(await listed('workers', 'delete', `--url=${url}`, 'b'), ['bob']);
+  t.deepEqual(await listed('workers', 'archive', '--url', url, 'a'), ['ada']);
   t.deepEqual(await complete('--url', 'http://127.0.0.1:1', 'send', ''), []);
   t.is((await runtime.getWorker('bob')).status, 'stopped');
 });
