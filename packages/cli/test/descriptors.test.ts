@@ -36,7 +36,10 @@ test('P101: more streams than the process has descriptors leave the store what i
   t.true(clients.includes(200), 'some have a stream');
 
   for (const workerId of workers) {
-    const { status } = await request(url, 'POST', `/workers/${workerId}/inputs`, { text: 'go' });
+    const send = () => request(url, 'POST', `/workers/${workerId}/inputs`, { text: 'go' });
+    let { status } = await send();
+    // a connection that was refused counts until the server has seen its end
+    while (status === 429) ({ status } = await send());
     t.is(status, 202, workerId);
   }
   const { body } = await request<{ items: readonly { code: string }[] }>(url, 'GET', '/diagnostics');
