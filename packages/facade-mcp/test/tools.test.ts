@@ -11,6 +11,13 @@ const ANSWER = 'Let me see.All done 😀.';
 
 const accept = (decision: string) => ({ action: 'accept' as const, content: { decision } });
 
+/** The headers of a message in the session of a client, for requests that the client itself would not send. */
+const messageHeaders = ({ sessionId }: Connected['transport']): Readonly<Record<string, string>> => ({
+  'content-type': 'application/json',
+  accept: 'application/json, text/event-stream',
+  'mcp-session-id': sessionId ?? '',
+});
+
 /** Checks that a client has what the log has: the result, the text of the progress, and the transcript. */
 const isSameAsLog = async (
   t: ExecutionContext,
@@ -242,11 +249,7 @@ for (const place of PLACES) {
   test(`P23: bodies beyond the limit, foreign sessions and foreign methods are refused, ${place}`, async (t) => {
     const scene = await start(t, place, { hello: words('hi') });
     const { transport } = await scene.connect();
-    const headers = {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-session-id': transport.sessionId ?? '',
-    };
+    const headers = messageHeaders(transport);
     const post = (body: string, more: Record<string, string> = {}) =>
       scene.fetch(scene.url, { method: 'POST', headers: { ...headers, ...more }, body });
     const ping = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' });
@@ -355,11 +358,7 @@ test('P22: a client that reads nothing delays no run, and few notifications wait
   const { transport, call } = await scene.connect();
   const stalled = await scene.fetch(scene.url, {
     method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-session-id': transport.sessionId ?? '',
-    },
+    headers: messageHeaders(transport),
     body: JSON.stringify({
       jsonrpc: '2.0',
       id: 'stalled',
@@ -402,11 +401,7 @@ test('P95: a batch has one request that is carried out, so that a request to the
   ]) {
     const answer = await scene.fetch(scene.url, {
       method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        'mcp-session-id': transport.sessionId ?? '',
-      },
+      headers: messageHeaders(transport),
       body: JSON.stringify(batch),
     });
     const messages = (await answer.text())
@@ -454,12 +449,7 @@ test('P60: through a mount, commands have the name of the token, and sessions be
   );
   const borrowed = await fetch(scene.url, {
     method: 'POST',
-    headers: {
-      authorization: 'Bearer e',
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-session-id': ann.transport.sessionId ?? '',
-    },
+    headers: { ...messageHeaders(ann.transport), authorization: 'Bearer e' },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' }),
   });
   t.is(borrowed.status, 404);

@@ -399,7 +399,7 @@ for (const [type, how, alive, answer] of [
   ['anthropic', 'pings', event('ping'), [start, textBlock(0, 'Here.'), end('end_turn'), stop]],
 ] as const)
   test(`P22: ${type}: a provider that shows that it is alive is not ended as silent: ${how}`, async (t) => {
-    const pause = { repeat: alive, times: 40, everyMs: 100 };
+    const pause = { repeat: alive, times: 25, everyMs: 100 };
     const { ended } = await answerOf(t, type, [raw(pause, ...answer)], { provider: { stallMs: 2_000 } });
     t.is(ended, 'completed');
   });

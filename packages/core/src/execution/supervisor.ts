@@ -126,43 +126,44 @@ export class Supervisor implements ExecutionOwner {
 
   /** Makes live what the state says. Called after every commit. */
   reconcile(worker: Worker, events: readonly WorkerEvent[]): void {
-    const own = findExecutionState(worker);
+    const supervised = findExecutionState(worker);
     const { state } = worker;
-    if (own) this.#notifyDriver(own, events);
-    if (own && events.some(isReconfiguration))
-      own.isOutdated = own.execution !== null || own.attaching !== null;
-    if (own?.isOutdated && state.run === null && !own.stopping) this.#detachOutdated(own);
-    if (own?.stall && !needsExecution(state)) this.#stalls.end(worker);
+    if (supervised) this.#notifyDriver(supervised, events);
+    if (supervised && events.some(isReconfiguration))
+      supervised.isOutdated = supervised.execution !== null || supervised.attaching !== null;
+    if (supervised?.isOutdated && state.run === null && !supervised.stopping)
+      this.#detachOutdated(supervised);
+    if (supervised?.stall && !needsExecution(state)) this.#stalls.end(worker);
     if (!worker.live || state.phase !== 'alive' || state.status === 'stopped' || worker.isCancelled) return;
-    const execution = own?.execution ?? null;
-    const isStopping = own !== null && own.stopping !== null;
+    const execution = supervised?.execution ?? null;
+    const isStopping = supervised !== null && supervised.stopping !== null;
     if (state.run) {
       // a stop in progress also ends an input that came after it: no run starts on an execution that is being detached
       const isOwn = execution !== null && state.run.generation === execution.generation;
-      if (isOwn && own !== null && !isStopping && execution.driver?.runId !== state.run.runId)
-        own.driver = execution.start(state.run, inputIn(events, state.run.runId)) ?? own.driver;
+      if (isOwn && supervised !== null && !isStopping && execution.driver?.runId !== state.run.runId)
+        supervised.driver = execution.start(state.run, inputIn(events, state.run.runId)) ?? supervised.driver;
     } else if (state.queue.length > 0 && !this.#isDraining && !this.#isHolding && !isStopping) {
       // the backoff after a failed attempt is not cut short by an unrelated event
-      if (execution || !own?.stall) void this.continueQueue(worker);
+      if (execution || !supervised?.stall) void this.continueQueue(worker);
     }
   }
 
   /** Detaches an idle execution that has an earlier config, so that the next run gets the present one. */
-  #detachOutdated(own: ExecutionState): void {
-    own.isOutdated = false;
-    const { execution } = own;
+  #detachOutdated(supervised: ExecutionState): void {
+    supervised.isOutdated = false;
+    const { execution } = supervised;
     if (!execution) return;
     this.#attachments.fence(execution);
     void this.#attachments.detach(execution, 'stop');
   }
 
-  #notifyDriver(own: ExecutionState, events: readonly WorkerEvent[]): void {
-    const { driver } = own;
+  #notifyDriver(supervised: ExecutionState, events: readonly WorkerEvent[]): void {
+    const { driver } = supervised;
     if (!driver) return;
     for (const event of events) {
       if (event.type === 'request.resolved') driver.answered(event.data);
       else if (event.type === 'run.finished' && event.run === driver.runId) {
-        own.driver = null;
+        supervised.driver = null;
         driver.ended(event.data.outcome);
       }
     }
@@ -244,16 +245,16 @@ export class Supervisor implements ExecutionOwner {
   // decisions about one execution
 
   startsNext(worker: Worker): boolean {
-    const own = findExecutionState(worker);
+    const supervised = findExecutionState(worker);
     if (
       this.#isDraining ||
       this.#isHolding ||
-      own === null ||
-      own.stopping !== null ||
-      own.execution === null
+      supervised === null ||
+      supervised.stopping !== null ||
+      supervised.execution === null
     )
       return false;
-    if (own.isOutdated) return false;
+    if (supervised.isOutdated) return false;
     const { run, queue } = worker.state;
     const growth = (queue[0]?.bytes ?? 0) - (run?.input?.bytes ?? 0);
     return this.#services.activeInputs.hasRoom(growth);
@@ -279,10 +280,10 @@ export class Supervisor implements ExecutionOwner {
   detachAtDeadline(execution: Execution, driver: RunDriver): void {
     const { clock, limits } = this.#services;
     const cancelTimer = clock.after(limits.stopDeadlineMs, () => {
-      const own = findExecutionState(execution.worker);
-      if (own?.execution !== execution || execution.driver !== driver) return;
+      const supervised = findExecutionState(execution.worker);
+      if (supervised?.execution !== execution || execution.driver !== driver) return;
       // the run may end with the stop in progress, but not later than without it
-      if (own.stopping) return own.stopDeadline?.shorten(0);
+      if (supervised.stopping) return supervised.stopDeadline?.shorten(0);
       driver.endDetached();
       this.#attachments.fence(execution);
       void this.#attachments.detachLate(execution);
@@ -329,21 +330,21 @@ export class Supervisor implements ExecutionOwner {
    * @throws STORE_UNAVAILABLE · STORE_FULL the execution has ended, but the stop could not be stored
    */
   async stop(worker: Worker, deadlineMs: number, remark: Remark): Promise<StopOutcome> {
-    const own = executionStateOf(worker.ensureLive(this.#services.limits));
-    if (own.stopping) {
-      own.stopDeadline?.shorten(deadlineMs);
-      return { ...(await own.stopping), changed: false };
+    const supervised = executionStateOf(worker.ensureLive(this.#services.limits));
+    if (supervised.stopping) {
+      supervised.stopDeadline?.shorten(deadlineMs);
+      return { ...(await supervised.stopping), changed: false };
     }
     const { status, stopResult } = worker.state;
     if (status === 'stopped') return { changed: false, status, outcome: stopResult ?? 'graceful' };
     const deadline = new Deadline(this.#services.clock, deadlineMs);
-    own.stopDeadline = deadline;
-    own.stopping = this.#stop(worker, own, deadline, remark).finally(() => {
+    supervised.stopDeadline = deadline;
+    supervised.stopping = this.#stop(worker, supervised, deadline, remark).finally(() => {
       deadline.cancel();
-      own.stopDeadline = null;
-      own.stopping = null;
+      supervised.stopDeadline = null;
+      supervised.stopping = null;
     });
-    return own.stopping;
+    return supervised.stopping;
   }
 
   async #stop(
