@@ -23,6 +23,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
       ['--plugin', 'fs-stor', 'serve'],
       /PLUGIN_UNKNOWN.*"fs-stor".*fs-store, postgres-store, http, ws, legacy-pod, ai-sdk, acp, facade-a2a, facade-ag-ui, facade-mcp, facade-openai, facade-ui-stream, otel, quota, webhooks, echo/,
     ],
+    [['--plugin', 'fs-stor', 'serve'], /; did you mean fs-store\? \(available plugins: fs-store, /],
     [['--plugin', './gone.mjs', 'serve'], /PLUGIN_UNKNOWN.*gone\.mjs/],
     [['--plugin', empty, 'serve'], /no export named "plugin"/],
     [['--plugin', 'echo', '--plugin', 'echo', 'serve'], /two plugins have the short name "echo"/],
@@ -60,6 +61,11 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
       /^worker-runtime: no command given; available commands: serve, host, hosts, runtimes, drain, backend, link, login, logout, policy, export, import, restore, backup, verify, doctor, identity, workers, send, wait, requests, file, events, transcript, status, diagnostics, attach, top, postgres, legacy, acp, completion$/,
     ],
     [
+      ['--plugin', 'serve'],
+      /no command given; --plugin took "serve" as its value; available commands: serve/,
+    ],
+    [['workers', '--config', 'list'], /no command given after "workers"; --config took "list" as its value;/],
+    [
       ['srve'],
       /unknown command "srve"; did you mean serve\? \(available commands: serve, host, hosts, runtimes, drain, backend, link, login, logout, policy, export/,
     ],
@@ -77,6 +83,10 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
       /--status must be one of idle, running, waiting, stopped, not "asleep"$/,
     ],
     [['workers', 'list', '--label', 'docs'], /--label must have the form key=value, not "docs"$/],
+    [
+      ['workers', 'create', '--engine', 'echo', '--claim', 'docs'],
+      /--claim must have the form name=resource, not "docs"$/,
+    ],
     [
       ['workers', 'list', '--lable', 'a=b'],
       /unknown option --lable; did you mean --label\? \(available options: --url, /,

@@ -60,6 +60,7 @@ const makeRuntime = async (t: ExecutionContext) => {
   return {
     runtime,
     place,
+    url,
     json,
     begin,
     say: (...args: readonly string[]) => runIn(url, ...args),
@@ -266,10 +267,23 @@ test('a command fails clearly if no runtime answers at the address', async (t) =
   const foreign = await runIn(url, 'status');
   t.is(foreign.code, 1);
   t.regex(foreign.stderr, /is not a runtime \(it answered with 404\); check --url/);
+  const secure = await runIn(url.replace('http:', 'https:'), 'status');
+  t.is(secure.code, 3);
+  t.regex(
+    secure.stderr,
+    /^worker-runtime: no TLS connection to \S+ is possible; if its server does not use TLS, the address begins with http:\/\/\n$/,
+  );
   await new Promise((resolve) => other.close(resolve).closeAllConnections());
   const unreachable = await runIn(url, 'status');
   t.is(unreachable.code, 3);
   t.regex(unreachable.stderr, /no runtime answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/);
+});
+
+test('a command to a path that is none of a server says that the address may be wrong', async (t) => {
+  const { url } = await makeRuntime(t);
+  const { code, stderr } = await runIn(`${url}/w/gone`, 'status');
+  t.is(code, 4);
+  t.regex(stderr, /^worker-runtime: ROUTE_NOT_FOUND: No such route \(\S+\); check --url\n$/);
 });
 
 test('a command waits for a server that starts, or that stops and is replaced', async (t) => {

@@ -9,13 +9,16 @@ test('P13: doctor reports each problem and its place, and repairs without deleti
   const place = await makePlace(t);
   const { code: none, stderr: noStore } = await run(t, place, ['doctor', ...dir]);
   t.is(none, 1);
-  t.regex(noStore, /There is no store/);
+  t.regex(
+    noStore,
+    /There is no store in the directory \(kept\); for another one, use --name or --fs-store\.dir$/m,
+  );
 
   const { program, url } = await serve(t, place, ['--plugin', 'fs-store', '--plugin', 'echo', ...dir]);
   await request(url, 'POST', '/workers', { engine: 'echo', workerId: 'ada', initialInput: { text: 'hi' } });
   const { code: locked, stderr } = await run(t, place, ['doctor', ...dir]);
   t.is(locked, 1);
-  t.regex(stderr, /STORE_LOCKED/);
+  t.regex(stderr, /STORE_LOCKED: .*; stop it first$/m);
   program.kill('SIGTERM');
   t.is((await program.ended).code, 0);
 

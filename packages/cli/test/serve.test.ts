@@ -208,7 +208,7 @@ test('P15: a second process on the same store is refused; the default plugins ar
   t.is(portInUse.code, 1);
   t.true(
     portInUse.stderr.endsWith(
-      `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${port}; or use another --port\n`,
+      `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${port}\n`,
     ),
     portInUse.stderr,
   );

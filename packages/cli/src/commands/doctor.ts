@@ -1,4 +1,4 @@
-import { RuntimeError } from '@worker-runtime/core';
+import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
 import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
 import { dataFolder } from '../data-folder.ts';
 import { EXIT, Failure, usageError } from '../failure.ts';
@@ -28,6 +28,12 @@ const rowOf = ({ severity, code, workerId, details, message }: StoreFinding): re
   return [severity, code, workerId ?? '', place, message];
 };
 
+/** The steps that an operator can take if a store cannot be checked. */
+const ADVICE: Partial<Record<ErrorCode, string>> = {
+  STORE_LOCKED: '; stop it first',
+  STORE_UNAVAILABLE: '; for another one, use --name or --fs-store.dir',
+};
+
 /** Omits the field `detail`, which is for the operator's log only: it names paths and quotes damaged data. */
 const withoutDetail = (key: string, value: unknown): unknown => (key === 'detail' ? undefined : value);
 
@@ -43,7 +49,8 @@ export const examine = async (flags: DoctorFlags, output: Output): Promise<void>
     findings = await doctor(dir, { repair: flags.repair });
   } catch (error) {
     if (!(error instanceof RuntimeError)) throw error;
-    throw new Failure(EXIT.failed, `${error.code}: ${error.message} (${dir})`, { cause: error });
+    const advice = ADVICE[error.code] ?? '';
+    throw new Failure(EXIT.failed, `${error.code}: ${error.message} (${dir})${advice}`, { cause: error });
   }
   if (flags.json) output.print(JSON.stringify({ dir, findings }, withoutDetail));
   else if (findings.length === 0) output.print(`no problems found in ${dir}`);

@@ -37,12 +37,12 @@ const backupOptions = {
   },
 } as const;
 
-const importing = (argv: Argv<StoreCommand>, alternatives: Alternatives) => {
+const importing = (argv: Argv<StoreCommand>, alternatives: Alternatives, name: 'import' | 'restore') => {
   alternatives.set(...optionNames(importOptions), '--plugin', '--config', '--<plugin>.<option>', '--json');
   return aFile(argv)
     .options(importOptions)
-    .example('$0 import monday.archive --name restored', '')
-    .example('$0 --plugin postgres-store import monday.archive --postgres-store.urlFile pg.url', '')
+    .example(`$0 ${name} monday.archive --name restored`, '')
+    .example(`$0 --plugin postgres-store ${name} monday.archive --postgres-store.urlFile pg.url`, '')
     .epilogue(`${STORE} After an interruption, repeat the command.`);
 };
 
@@ -77,14 +77,14 @@ export const archiveCommands = (
     .command(
       'import <file>',
       'Fill an empty store with everything in a file of export or backup, and check it',
-      (command) => importing(command, alternatives),
+      (command) => importing(command, alternatives, 'import'),
       async (given) =>
         (await import('../commands/archive.ts')).importStore({ ...given, pluginOptions }, output),
     )
     .command(
       'restore <file>',
       'Do the same as import, with a file of backup',
-      (command) => importing(command, alternatives),
+      (command) => importing(command, alternatives, 'restore'),
       async (given) =>
         (await import('../commands/archive.ts')).importStore({ ...given, pluginOptions }, output),
     )

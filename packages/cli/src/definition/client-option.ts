@@ -29,6 +29,15 @@ export const pageOptions = {
   after: { type: 'string', requiresArg: true, describe: 'continue after this cursor' },
 } as const;
 
+export const logPageOptions = {
+  ...pageOptions,
+  after: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'continue after this cursor, or after an event by its number: @123',
+  },
+} as const;
+
 export const reasonOption = {
   reason: { type: 'string', requiresArg: true, describe: 'reason to record in the log' },
 } as const;
