@@ -9,6 +9,21 @@ import { mergeSettings, settingsOf } from '../src/settings.ts';
 import { fieldList, table } from '../src/table.ts';
 import { makePlace, run } from './program.ts';
 
+test('the variables of serve count for each command that uses its settings', async (t) => {
+  const place = await makePlace(t);
+  const commands = [
+    ['serve'],
+    ['export', 'x.archive'],
+    ['doctor'],
+    ['--plugin', 'postgres-store', 'host', '--postgres-store.url', 'postgres://ada@127.0.0.1:9/x'],
+  ];
+  for (const command of commands) {
+    const { code, stderr } = await run(t, place, command, { WORKER_RUNTIME_NAME: '../up' });
+    t.is(code, 2, command.join(' '));
+    t.regex(stderr, /--name must have 1 to 64 letters.*not "\.\.\/up"$/m, command.join(' '));
+  }
+});
+
 test('a usage error exits with 2 and names the valid choices', async (t) => {
   const place = await makePlace(t);
   const file = async (name: string, content: string): Promise<string> => {

@@ -44,6 +44,18 @@ test('P13: doctor reports each problem and its place, and repairs without deleti
   t.is((await readFile(events, 'utf8')).length, lines.length);
 });
 
+test('doctor examines the store that serve has with the same variables and settings file', async (t) => {
+  const place = await makePlace(t);
+  const examined = async (variables: Readonly<Record<string, string>>): Promise<string | undefined> =>
+    /There is no store in the directory \((.*)\);/.exec(
+      (await run(t, place, ['doctor'], variables)).stderr,
+    )?.[1];
+  t.is(await examined({ WORKER_RUNTIME_NAME: 'docs' }), join(place, 'data', 'worker-runtime', 'docs'));
+  t.is(await examined({ WORKER_RUNTIME_FS_STORE_DIR: 'elsewhere' }), 'elsewhere');
+  await writeFile(join(place, 'worker-runtime.config.json'), '{ "fs-store": { "dir": "in-the-file" } }');
+  t.is(await examined({}), 'in-the-file');
+});
+
 test('doctor refuses plugin options other than --fs-store.dir', async (t) => {
   const place = await makePlace(t);
   const { code, stderr } = await run(t, place, ['doctor', '--fs-store.durability', 'commit']);

@@ -1,10 +1,10 @@
 import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
 import type { StoreFinding } from '@worker-runtime/core/plugin-kit';
-import { dataFolder } from '../data-folder.ts';
 import { EXIT, Failure, usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import type { PluginOptions } from '../plugin-option.ts';
 import { table } from '../table.ts';
+import { planOf, WITHOUT_SERVER } from './serve.ts';
 
 export interface DoctorFlags {
   readonly name: string | undefined;
@@ -13,13 +13,14 @@ export interface DoctorFlags {
   readonly pluginOptions: PluginOptions;
 }
 
-/** Returns the directory named by `--fs-store.dir`, or the one that `serve` uses for this name. */
-const directoryOf = ({ name, pluginOptions }: DoctorFlags): string => {
+/** Returns the directory of `serve` with the same settings. */
+const directoryOf = async ({ name, pluginOptions }: DoctorFlags): Promise<string> => {
   const { 'fs-store': own = {}, ...others } = pluginOptions;
   const stray = Object.keys(others)[0] ?? Object.keys(own).find((option) => option !== 'dir');
   if (stray !== undefined)
     throw usageError(`doctor accepts only the plugin option --fs-store.dir, not "${stray}"`);
-  return typeof own.dir === 'string' ? own.dir : dataFolder(name ?? 'default', process.env);
+  const flags = { ...WITHOUT_SERVER, name, plugin: ['fs-store'], config: undefined, pluginOptions };
+  return String((await planOf(flags)).options['fs-store']?.dir);
 };
 
 const rowOf = ({ severity, code, workerId, details, message }: StoreFinding): readonly string[] => {
@@ -42,7 +43,7 @@ const withoutDetail = (key: string, value: unknown): unknown => (key === 'detail
  * @throws Failure the store is damaged, or cannot be checked
  */
 export const examine = async (flags: DoctorFlags, output: Output): Promise<void> => {
-  const dir = directoryOf(flags);
+  const dir = await directoryOf(flags);
   const { doctor } = await import('@worker-runtime/plugin-fs-store');
   let findings: readonly StoreFinding[];
   try {
