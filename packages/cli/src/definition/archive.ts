@@ -37,7 +37,7 @@ const backupOptions = {
   },
 } as const;
 
-const importing = (argv: Argv<StoreCommand>, alternatives: Alternatives, name: 'import' | 'restore') => {
+const importing = (argv: Argv<StoreCommand>, alternatives: Alternatives, name: string) => {
   alternatives.set(...optionNames(importOptions), '--plugin', '--config', '--<plugin>.<option>', '--json');
   return aFile(argv)
     .options(importOptions)
