@@ -1,4 +1,5 @@
 import { runtimeClient } from '@worker-runtime/client';
+import { tokenFor } from './client-command.ts';
 import { DEFAULT_URL } from './definition/client-option.ts';
 
 /** The commands that take a workerId as their next word. */
@@ -30,12 +31,13 @@ const parseWords = (words: readonly string[]) => {
 };
 
 const workerIds = async (options: Readonly<Record<string, string>>): Promise<readonly string[]> => {
-  const token = options.token ?? process.env.WORKER_RUNTIME_TOKEN ?? '';
+  const url = options.url ?? process.env.WORKER_RUNTIME_URL ?? DEFAULT_URL;
   try {
+    const token = tokenFor(url, options.token);
     const client = runtimeClient({
-      url: options.url ?? process.env.WORKER_RUNTIME_URL ?? DEFAULT_URL,
+      url,
       timeoutMs: TIMEOUT_MS,
-      ...(token !== '' && { token }),
+      ...(token !== undefined && token !== '' && { token }),
     });
     const { items } = await client.listWorkers({ limit: 1_000 });
     return items.map(({ workerId }) => workerId);

@@ -32,6 +32,8 @@ test('the default workspace has the Workers of serve, and client commands find t
   const transcript = await client('transcript', 'ada');
   t.regex(transcript.stdout, /from serve/, transcript.stderr);
   t.is((await client('send', 'ada', 'from the backend', '--wait')).code, 0);
+  const words = ['worker-runtime', '--url', url, 'send', 'a'];
+  t.is((await run(t, place, ['--get-yargs-completions', ...words])).stdout, 'ada\n');
   t.is((await fetch(`${url}/v1/runtimes/self/workers`)).status, 401);
   const another = await run(t, place, [
     'link',
