@@ -147,9 +147,10 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
 
 test('--help and --version print to standard output', async (t) => {
   const place = await makePlace(t);
-  const [all, help, version] = await Promise.all([
+  const [all, help, serving, version] = await Promise.all([
     run(t, place, ['--help']),
     run(t, place, ['workers', 'create', '--help']),
+    run(t, place, ['serve', '--help']),
     run(t, place, ['--version']),
   ]);
   // the commands are named in one list, by which their files are found
@@ -160,6 +161,10 @@ test('--help and --version print to standard output', async (t) => {
   t.deepEqual(shown.slice(0, listed.split(', ').length), listed.split(', '));
   t.is(help.code, 0);
   t.regex(help.stdout, /--engine-config/);
+  const withPlugins = /^ +--plugin [\s\S]*^ +--config /m;
+  t.regex(all.stdout, withPlugins);
+  t.regex(serving.stdout, withPlugins);
+  t.notRegex(help.stdout, /^ +--(?:plugin|config) /m, 'a command that refuses an option does not show it');
   t.regex(help.stdout, /worker-runtime workers create ada --engine echo/);
   t.regex(version.stdout, /^\d+\.\d+\.\d+\n$/);
 });
