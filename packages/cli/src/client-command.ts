@@ -19,7 +19,7 @@ export interface ClientFlags {
   readonly token: string | undefined;
   readonly json: boolean;
   /** The id of the runtime, where an address has several. Default: the only one. */
-  readonly runtime?: string | undefined;
+  readonly runtime: string | undefined;
 }
 
 /** The client and the output of one client command. */

@@ -51,6 +51,7 @@ const adviceOf = ({ code, details }: CodedError): string => {
   if (code === 'UNAUTHENTICATED')
     return '; set WORKER_RUNTIME_TOKEN, or get a token from a backend with: worker-runtime login';
   if (code === 'ROUTE_NOT_FOUND') return '; check --url';
+  if (code === 'RUNTIME_NOT_FOUND') return '; if the address has several runtimes, name one with --runtime';
   if (typeof limit === 'string' && typeof value === 'number') return `; ${limit} is ${value}`;
   // the message of TOOL_UNKNOWN lists the tools itself
   if (code === 'TOOL_UNKNOWN' || !Array.isArray(known)) return '';

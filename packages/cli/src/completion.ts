@@ -23,7 +23,7 @@ const parseWords = (words: readonly string[]) => {
   const options: Record<string, string> = {};
   const commands: string[] = [];
   for (let at = 0; at < words.length; at++) {
-    const [, name, inline] = /^--(url|token)(?:=(.*))?$/s.exec(words[at] ?? '') ?? [];
+    const [, name, inline] = /^--(url|token|runtime)(?:=(.*))?$/s.exec(words[at] ?? '') ?? [];
     if (name !== undefined) options[name] = inline ?? words[++at] ?? '';
     else if (words[at]?.startsWith('-') === false) commands.push(words[at] ?? '');
   }
@@ -38,6 +38,7 @@ const workerIds = async (options: Readonly<Record<string, string>>): Promise<rea
       url,
       timeoutMs: TIMEOUT_MS,
       ...(token !== undefined && token !== '' && { token }),
+      ...(options.runtime !== undefined && { runtime: options.runtime }),
     });
     const { items } = await client.listWorkers({ limit: 1_000 });
     return items.map(({ workerId }) => workerId);

@@ -28,15 +28,6 @@ const STORE =
 const aFile = <T>(command: Argv<T>) =>
   command.positional('file', { type: 'string', demandOption: true, describe: 'path of the archive' });
 
-const backupOptions = {
-  ...clientOptions,
-  runtime: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'id of the runtime, where an address has several (default: the only one)',
-  },
-} as const;
-
 const importing = (argv: Argv<StoreCommand>, alternatives: Alternatives, name: string) => {
   alternatives.set(...optionNames(importOptions), '--plugin', '--config', '--<plugin>.<option>', '--json');
   return aFile(argv)
@@ -92,9 +83,9 @@ export const archiveCommands = (
       'backup <file>',
       'Write everything that a running runtime keeps at this moment to one file',
       (backup) => {
-        alternatives.set(...optionNames(backupOptions), '--json');
+        alternatives.set(...optionNames(clientOptions), '--json');
         return aFile(backup)
-          .options(backupOptions)
+          .options(clientOptions)
           .example('$0 backup monday.archive', '')
           .epilogue(
             'It needs a token with the permission admin for all Workers. Fill an empty store with: restore <file>',

@@ -17,6 +17,11 @@ export const clientOptions = {
     describe:
       'access token; prefer WORKER_RUNTIME_TOKEN, because other users of this machine can read arguments',
   },
+  runtime: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'id of the runtime, where an address has several (default: the only one)',
+  },
 } as const;
 
 export const pageOptions = {
