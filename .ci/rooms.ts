@@ -58,7 +58,7 @@ export const FLOORS: Readonly<Record<string, Floors>> = {
     ['index'],
   ],
   'packages/cli': [
-    ['pages', 'text-width'],
+    ['pages', 'suggestion', 'text-width'],
     [
       'acp',
       'data-folder',

@@ -226,6 +226,38 @@ test('docs/dependencies.md has a line for each dependency and no other line', (t
   t.deepEqual(explained.toSorted(), external.toSorted());
 });
 
+/** The names that README.md has for dependencies in place of their own. */
+const SHORT: Readonly<Record<string, string>> = {
+  '@agentclientprotocol/sdk': 'the ACP SDK',
+  '@ai-sdk/anthropic': 'two of its providers',
+  '@ai-sdk/openai-compatible': 'two of its providers',
+  '@fastify/proxy-addr': 'proxy-addr',
+  '@modelcontextprotocol/sdk': 'the MCP SDK',
+};
+
+test('README.md has the dependencies of each package, besides core', (t) => {
+  const page = read('README.md');
+  const shortName = (name: string): string =>
+    SHORT[name] ??
+    (name.startsWith('@opentelemetry/') ? 'OpenTelemetry' : name.replace('@worker-runtime/', ''));
+  for (const { folder, manifest } of packages) {
+    const row = page.split('\n').find((line) => line.includes(`](${folder}) |`)) ?? '';
+    const named = (row.split('|').at(-2) ?? '').split(',').map((name) => name.trim());
+    const used = Object.keys(manifest.dependencies ?? {}).filter(
+      (name) => !name.startsWith('@types/') && name !== '@worker-runtime/core',
+    );
+    const own = used.filter((name) => name.startsWith('@worker-runtime/'));
+    const needed = named.includes('all of them')
+      ? ['all of them', ...used.filter((name) => !own.includes(name))]
+      : used;
+    t.deepEqual(
+      named.filter((name) => name !== '').toSorted(),
+      [...new Set(needed.map(shortName))].toSorted(),
+      folder,
+    );
+  }
+});
+
 test('every package with a build is built after its dependencies', (t) => {
   interface Config {
     readonly references?: readonly { readonly path: string }[];

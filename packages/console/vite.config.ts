@@ -62,6 +62,8 @@ export default defineConfig({
     target: ['chrome125', 'firefox130', 'safari18'],
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // the compression takes most of the time, and needs no warning
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   // `npm run dev` serves the sources, and takes the API and the login from a server
   server: {

@@ -8,10 +8,12 @@ import { memberOf } from './member.ts';
  */
 export const mountLocalArchives = (place: MountPlace): void =>
   place.mount('archives', 'admin', (request, context) => {
-    if (memberOf(context.caller).credential.kept.kind !== 'local')
+    const { credential, workspace } = memberOf(context.caller);
+    if (credential.kept.kind !== 'local')
       throw new RuntimeError(
         'FORBIDDEN',
         'An archive has the configs of Workers: a backend gives it only to its own user, on its machine. Run the command there, without a token',
       );
-    return answerArchives(request, context);
+    // the scope of each caller stamps new Workers, so with it no Worker could be put back with its own labels
+    return answerArchives(request, { ...context, served: workspace.runtime });
   });

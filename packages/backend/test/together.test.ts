@@ -5,6 +5,7 @@ import './client-address.test.ts';
 import './companion.test.ts';
 import './config.test.ts';
 import './devices.test.ts';
+import './document.test.ts';
 import './facades.test.ts';
 import './mounts.test.ts';
 import './nginx.test.ts';

@@ -19,7 +19,7 @@ export interface ClientFlags {
   readonly token: string | undefined;
   readonly json: boolean;
   /** The id of the runtime, where an address has several. Default: the only one. */
-  readonly runtime?: string | undefined;
+  readonly runtime: string | undefined;
 }
 
 /** The client and the output of one client command. */
@@ -75,8 +75,11 @@ export class ClientCommand {
   }
 }
 
-/** Returns the token for an address. @throws Failure the address is not valid */
-const tokenFor = (url: string, given = process.env.WORKER_RUNTIME_TOKEN): string | undefined => {
+/**
+ * Returns the token for an address: the given one, that of a backend of this user, or that of a login; `undefined` without any.
+ * @throws Failure the address is not valid
+ */
+export const tokenFor = (url: string, given = process.env.WORKER_RUNTIME_TOKEN): string | undefined => {
   if (!URL.canParse(url) || !/^https?:\/\//.test(url))
     throw usageError(`--url must be an address such as http://127.0.0.1:8787, not "${url}"`);
   return given ?? localTokenFor(url) ?? keptTokenFor(url);

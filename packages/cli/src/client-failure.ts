@@ -37,6 +37,10 @@ export const isFromClient = (error: unknown): error is Error & CodedError =>
 /** Codes that do not count as refusals: an internal error is a failure, and an unknown engine is a usage error. */
 const EXITS: Readonly<Record<string, ExitCode>> = { INTERNAL: EXIT.failed, ENGINE_UNKNOWN: EXIT.usage };
 
+/** True for a failure of OpenSSL that is no fault of a certificate: the other side does not speak TLS, or not this one. */
+const isWithoutTls = (cause: unknown): boolean =>
+  cause instanceof Error && 'code' in cause && String(cause.code).startsWith('ERR_SSL_');
+
 /** Returns what the caller can do about a refusal. */
 const adviceOf = ({ code, details }: CodedError): string => {
   const { workerId, engines, known = engines, limit, value } = details;
@@ -46,6 +50,8 @@ const adviceOf = ({ code, details }: CodedError): string => {
   if (code === 'WORKER_BUSY') return '; add --queue to wait for the end of that run';
   if (code === 'UNAUTHENTICATED')
     return '; set WORKER_RUNTIME_TOKEN, or get a token from a backend with: worker-runtime login';
+  if (code === 'ROUTE_NOT_FOUND') return '; check --url';
+  if (code === 'RUNTIME_NOT_FOUND') return '; if the address has several runtimes, name one with --runtime';
   if (typeof limit === 'string' && typeof value === 'number') return `; ${limit} is ${value}`;
   // the message of TOOL_UNKNOWN lists the tools itself
   if (code === 'TOOL_UNKNOWN' || !Array.isArray(known)) return '';
@@ -55,6 +61,8 @@ const adviceOf = ({ code, details }: CodedError): string => {
 /** Says that there is no runtime, or which part of its answer is missing. */
 const unreachableText = (error: Error, url: string): string => {
   if (isUnsent(error)) return `no runtime answers at ${url}: ${reasonOf(error)}`;
+  if (isWithoutTls(rootCauseOf(error)))
+    return `no TLS connection to ${url} is possible; if its server does not use TLS, the address begins with http://`;
   return `${error.message} (${url}${error.cause === undefined ? '' : `: ${reasonOf(error)}`})`;
 };
 

@@ -90,6 +90,9 @@ const COMMANDS: readonly (readonly [names: string, define: (definitions: Definit
 const defineCommands = (argv: readonly string[], definitions: Definitions): void => {
   const asked = COMMANDS.filter(([names]) => names.split(' ').some((name) => argv.includes(name)));
   for (const [, define] of asked.length > 0 ? asked : COMMANDS) define(definitions);
+  // the help of the other commands leaves out what they refuse
+  if (asked.length > 0 && !WITH_PLUGINS.some((name) => argv.includes(name)))
+    definitions.root.hide('plugin').hide('config');
 };
 
 /** Options that may be repeated. yargs makes an array of every option that is. */

@@ -1,4 +1,5 @@
 import { runtimeClient } from '@worker-runtime/client';
+import { tokenFor } from './client-command.ts';
 import { DEFAULT_URL } from './definition/client-option.ts';
 
 /** The commands that take a workerId as their next word. */
@@ -22,7 +23,7 @@ const parseWords = (words: readonly string[]) => {
   const options: Record<string, string> = {};
   const commands: string[] = [];
   for (let at = 0; at < words.length; at++) {
-    const [, name, inline] = /^--(url|token)(?:=(.*))?$/s.exec(words[at] ?? '') ?? [];
+    const [, name, inline] = /^--(url|token|runtime)(?:=(.*))?$/s.exec(words[at] ?? '') ?? [];
     if (name !== undefined) options[name] = inline ?? words[++at] ?? '';
     else if (words[at]?.startsWith('-') === false) commands.push(words[at] ?? '');
   }
@@ -30,12 +31,14 @@ const parseWords = (words: readonly string[]) => {
 };
 
 const workerIds = async (options: Readonly<Record<string, string>>): Promise<readonly string[]> => {
-  const token = options.token ?? process.env.WORKER_RUNTIME_TOKEN ?? '';
+  const url = options.url ?? process.env.WORKER_RUNTIME_URL ?? DEFAULT_URL;
   try {
+    const token = tokenFor(url, options.token);
     const client = runtimeClient({
-      url: options.url ?? process.env.WORKER_RUNTIME_URL ?? DEFAULT_URL,
+      url,
       timeoutMs: TIMEOUT_MS,
-      ...(token !== '' && { token }),
+      ...(token !== undefined && token !== '' && { token }),
+      ...(options.runtime !== undefined && { runtime: options.runtime }),
     });
     const { items } = await client.listWorkers({ limit: 1_000 });
     return items.map(({ workerId }) => workerId);

@@ -8,6 +8,7 @@ import type { MountPlace } from '@worker-runtime/plugin-http';
 import type { UpgradeSource, WsPlugin } from '@worker-runtime/plugin-ws';
 import { EXIT, Failure, usageError } from './failure.ts';
 import type { PluginName, PluginOptions } from './plugin-option.ts';
+import { suggestion } from './suggestion.ts';
 
 type MakePlugin = (options: Readonly<Record<string, unknown>>) => RuntimePlugin;
 
@@ -64,8 +65,8 @@ export const shortName = (name: string): string =>
 const unknownPlugin = (name: string, reason: string): Error =>
   new Failure(
     EXIT.usage,
-    `PLUGIN_UNKNOWN: unknown plugin "${name}" (${reason}); use one of ${SHIPPED_PLUGINS.join(', ')}, ` +
-      'the name of an npm package, or a path such as ./plugin.js',
+    `PLUGIN_UNKNOWN: unknown plugin "${name}" (${reason})${suggestion(name, SHIPPED_PLUGINS)} ` +
+      `(available plugins: ${SHIPPED_PLUGINS.join(', ')}, an npm package, or a path such as ./plugin.js)`,
     { code: 'PLUGIN_UNKNOWN' },
   );
 

@@ -35,15 +35,17 @@ export const ageOrNumber =
     return { olderThanMs: duration(name)(text) as number };
   };
 
-/** Reads `key=value` pairs, such as labels. A key with two values is refused, because one of them would have no effect. */
+/**
+ * Reads pairs of the given form, such as labels. A key with two values is refused, because one of them would have no effect.
+ */
 export const pairs =
-  (name: string) =>
+  (name: string, form: 'key=value' | 'name=resource') =>
   (texts: readonly string[] | undefined): Record<string, string> | undefined => {
     if (texts === undefined) return undefined;
     const values = new Map<string, string>();
     for (const text of texts) {
       const at = text.indexOf('=');
-      if (at < 1) throw usageError(`${name} must have the form key=value, not "${text}"`);
+      if (at < 1) throw usageError(`${name} must have the form ${form}, not "${text}"`);
       const [key, value] = [text.slice(0, at), text.slice(at + 1)];
       if ((values.get(key) ?? value) !== value) throw usageError(`${name} has two values for "${key}"`);
       values.set(key, value);

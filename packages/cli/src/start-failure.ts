@@ -36,7 +36,7 @@ const adviceOf = ({ code, details }: RuntimeError, options: PluginOptions, whenL
   if (code === 'STORE_LOCKED' && folder !== null) return ` (${folder}); ${whenLocked}`;
   if (typeof file === 'string') return ` (${resolve(file)})`;
   if (details.reason === 'EADDRINUSE')
-    return `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${String(details.port)}; or use another --port`;
+    return `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${String(details.port)}`;
   return '';
 };
 

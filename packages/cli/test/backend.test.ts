@@ -32,6 +32,8 @@ test('the default workspace has the Workers of serve, and client commands find t
   const transcript = await client('transcript', 'ada');
   t.regex(transcript.stdout, /from serve/, transcript.stderr);
   t.is((await client('send', 'ada', 'from the backend', '--wait')).code, 0);
+  const words = ['worker-runtime', '--url', url, 'send', 'a'];
+  t.is((await run(t, place, ['--get-yargs-completions', ...words])).stdout, 'ada\n');
   t.is((await fetch(`${url}/v1/runtimes/self/workers`)).status, 401);
   const another = await run(t, place, [
     'link',
@@ -189,7 +191,11 @@ test('policy explain prints the decision and its rule', async (t) => {
   );
   const broken = await explain('--as', 'eve', '--policy', 'nowhere.json');
   t.is(broken.code, 2);
-  t.regex(broken.stderr, /cannot be read/);
+  t.regex(broken.stderr, /cannot be read: \S+nowhere\.json; use --policy$/m);
+  await writeFile(join(place, 'torn.json'), '{ "grants": ');
+  const torn = await explain('--as', 'eve', '--policy', 'torn.json');
+  t.is(torn.code, 2);
+  t.regex(torn.stderr, /The policy is not valid JSON: Unexpected end/);
 });
 
 test('login and logout take the answer of a proxy for none, follow no redirect, and keep a token that may be valid', async (t) => {

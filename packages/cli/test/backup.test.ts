@@ -193,6 +193,12 @@ test('a backup of a backend is for its own user on its machine, and for no token
 
   await run(t, place, ['workers', 'stop', 'ada', '--url', url]);
   t.is((await run(t, place, ['workers', 'archive', 'ada', '--to', 'old', '--url', url])).code, 0);
+  const [file = ''] = await readdir(join(place, 'old'));
+  const back = await run(t, place, ['workers', 'import', join('old', file), '--url', url]);
+  t.is(back.code, 0, back.stderr);
+  t.regex((await run(t, place, ['workers', 'show', 'ada', '--url', url])).stdout, /status +stopped/);
+  const asPerson = ['workers', 'import', join('old', file), '--url', url, '--token', token];
+  t.regex((await run(t, place, asPerson)).stderr, /FORBIDDEN: An archive has the configs of Workers/);
   program.kill('SIGTERM');
   t.is((await program.ended).code, 0);
   t.is((await run(t, place, ['restore', 'a.archive', '--fs-store.dir', 'restored'])).code, 0);

@@ -9,6 +9,21 @@ import { mergeSettings, settingsOf } from '../src/settings.ts';
 import { fieldList, table } from '../src/table.ts';
 import { makePlace, run } from './program.ts';
 
+test('the variables of serve count for each command that uses its settings', async (t) => {
+  const place = await makePlace(t);
+  const commands = [
+    ['serve'],
+    ['export', 'x.archive'],
+    ['doctor'],
+    ['--plugin', 'postgres-store', 'host', '--postgres-store.url', 'postgres://ada@127.0.0.1:9/x'],
+  ];
+  for (const command of commands) {
+    const { code, stderr } = await run(t, place, command, { WORKER_RUNTIME_NAME: '../up' });
+    t.is(code, 2, command.join(' '));
+    t.regex(stderr, /--name must have 1 to 64 letters.*not "\.\.\/up"$/m, command.join(' '));
+  }
+});
+
 test('a usage error exits with 2 and names the valid choices', async (t) => {
   const place = await makePlace(t);
   const file = async (name: string, content: string): Promise<string> => {
@@ -23,6 +38,7 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
       ['--plugin', 'fs-stor', 'serve'],
       /PLUGIN_UNKNOWN.*"fs-stor".*fs-store, postgres-store, http, ws, legacy-pod, ai-sdk, acp, facade-a2a, facade-ag-ui, facade-mcp, facade-openai, facade-ui-stream, otel, quota, webhooks, echo/,
     ],
+    [['--plugin', 'fs-stor', 'serve'], /; did you mean fs-store\? \(available plugins: fs-store, /],
     [['--plugin', './gone.mjs', 'serve'], /PLUGIN_UNKNOWN.*gone\.mjs/],
     [['--plugin', empty, 'serve'], /no export named "plugin"/],
     [['--plugin', 'echo', '--plugin', 'echo', 'serve'], /two plugins have the short name "echo"/],
@@ -60,6 +76,11 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
       /^worker-runtime: no command given; available commands: serve, host, hosts, runtimes, drain, backend, link, login, logout, policy, export, import, restore, backup, verify, doctor, identity, workers, send, wait, requests, file, events, transcript, status, diagnostics, attach, top, postgres, legacy, acp, completion$/,
     ],
     [
+      ['--plugin', 'serve'],
+      /no command given; --plugin took "serve" as its value; available commands: serve/,
+    ],
+    [['workers', '--config', 'list'], /no command given after "workers"; --config took "list" as its value;/],
+    [
       ['srve'],
       /unknown command "srve"; did you mean serve\? \(available commands: serve, host, hosts, runtimes, drain, backend, link, login, logout, policy, export/,
     ],
@@ -77,6 +98,10 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
       /--status must be one of idle, running, waiting, stopped, not "asleep"$/,
     ],
     [['workers', 'list', '--label', 'docs'], /--label must have the form key=value, not "docs"$/],
+    [
+      ['workers', 'create', '--engine', 'echo', '--claim', 'docs'],
+      /--claim must have the form name=resource, not "docs"$/,
+    ],
     [
       ['workers', 'list', '--lable', 'a=b'],
       /unknown option --lable; did you mean --label\? \(available options: --url, /,
@@ -122,9 +147,10 @@ test('a usage error exits with 2 and names the valid choices', async (t) => {
 
 test('--help and --version print to standard output', async (t) => {
   const place = await makePlace(t);
-  const [all, help, version] = await Promise.all([
+  const [all, help, serving, version] = await Promise.all([
     run(t, place, ['--help']),
     run(t, place, ['workers', 'create', '--help']),
+    run(t, place, ['serve', '--help']),
     run(t, place, ['--version']),
   ]);
   // the commands are named in one list, by which their files are found
@@ -135,6 +161,10 @@ test('--help and --version print to standard output', async (t) => {
   t.deepEqual(shown.slice(0, listed.split(', ').length), listed.split(', '));
   t.is(help.code, 0);
   t.regex(help.stdout, /--engine-config/);
+  const withPlugins = /^ +--plugin [\s\S]*^ +--config /m;
+  t.regex(all.stdout, withPlugins);
+  t.regex(serving.stdout, withPlugins);
+  t.notRegex(help.stdout, /^ +--(?:plugin|config) /m, 'a command that refuses an option does not show it');
   t.regex(help.stdout, /worker-runtime workers create ada --engine echo/);
   t.regex(version.stdout, /^\d+\.\d+\.\d+\n$/);
 });

@@ -9,12 +9,15 @@ import {
   Runtime,
   type RuntimeSummary,
   type StopOutcome,
+  silentLogger,
   type TranscriptItem,
   type WorkerDetail,
   type WorkerEvent,
   type WorkerSummary,
 } from '@worker-runtime/core';
-import { http } from '@worker-runtime/plugin-http';
+import { UNLIMITED } from '@worker-runtime/core/scope';
+import { HttpServer, http } from '@worker-runtime/plugin-http';
+import { Registry } from '@worker-runtime/registry';
 import test, { type ExecutionContext } from 'ava';
 import { runCommandLine } from '../src/command-line.ts';
 import { plugin } from '../src/echo.ts';
@@ -60,6 +63,7 @@ const makeRuntime = async (t: ExecutionContext) => {
   return {
     runtime,
     place,
+    url,
     json,
     begin,
     say: (...args: readonly string[]) => runIn(url, ...args),
@@ -266,10 +270,66 @@ test('a command fails clearly if no runtime answers at the address', async (t) =
   const foreign = await runIn(url, 'status');
   t.is(foreign.code, 1);
   t.regex(foreign.stderr, /is not a runtime \(it answered with 404\); check --url/);
+  const secure = await runIn(url.replace('http:', 'https:'), 'status');
+  t.is(secure.code, 3);
+  t.regex(
+    secure.stderr,
+    /^worker-runtime: no TLS connection to \S+ is possible; if its server does not use TLS, the address begins with http:\/\/\n$/,
+  );
   await new Promise((resolve) => other.close(resolve).closeAllConnections());
   const unreachable = await runIn(url, 'status');
   t.is(unreachable.code, 3);
   t.regex(unreachable.stderr, /no runtime answers at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/);
+});
+
+test('a command to a path that is none of a server says that the address may be wrong', async (t) => {
+  const { url } = await makeRuntime(t);
+  const { code, stderr } = await runIn(`${url}/w/gone`, 'status');
+  t.is(code, 4);
+  t.regex(stderr, /^worker-runtime: ROUTE_NOT_FOUND: No such route \(\S+\); check --url\n$/);
+});
+
+test('--runtime names one of several runtimes at an address, for each client command', async (t) => {
+  const [one, two] = [
+    await Runtime.start({ plugins: [plugin()] }),
+    await Runtime.start({ plugins: [plugin()] }),
+  ];
+  const registry = new Registry([
+    { name: 'one', runtime: one },
+    { name: 'two', runtime: two },
+  ]);
+  const server = new HttpServer(registry, { port: 0 }, silentLogger);
+  const caller = async () => ({ name: null, scope: UNLIMITED, expiresAt: null, withdrawn: null });
+  await server.listen({ isOpen: false, identify: caller, identifyUpgrade: caller });
+  t.teardown(async () => {
+    await server.close();
+    registry.close();
+    await Promise.all([one.stop(), two.stop()]);
+  });
+  const say = (...args: readonly string[]) => runIn(server.url, ...args);
+  const unnamed = await say('workers', 'list');
+  t.is(unnamed.code, 4);
+  t.regex(
+    unnamed.stderr,
+    /RUNTIME_NOT_FOUND: .*; if the address has several runtimes, name one with --runtime$/m,
+  );
+
+  const ofTwo = ['--runtime', two.runtimeId];
+  for (const command of [
+    ['workers', 'create', 'ada', '--engine', 'echo'],
+    ['send', 'ada', 'hello', '--wait'],
+    ['events', 'ada'],
+    ['transcript', 'ada'],
+    ['workers', 'list'],
+    ['workers', 'stop', 'ada'],
+    ['requests'],
+    ['diagnostics'],
+    ['status'],
+  ]) {
+    const { code, stderr } = await say(...command, ...ofTwo);
+    t.is(code, 0, `${command.join(' ')}: ${stderr}`);
+  }
+  t.deepEqual([(await one.listWorkers()).items.length, (await two.listWorkers()).items.length], [0, 1]);
 });
 
 test('a command waits for a server that starts, or that stops and is replaced', async (t) => {

@@ -9,13 +9,16 @@ test('P13: doctor reports each problem and its place, and repairs without deleti
   const place = await makePlace(t);
   const { code: none, stderr: noStore } = await run(t, place, ['doctor', ...dir]);
   t.is(none, 1);
-  t.regex(noStore, /There is no store/);
+  t.regex(
+    noStore,
+    /There is no store in the directory \(kept\); for another one, use --name or --fs-store\.dir$/m,
+  );
 
   const { program, url } = await serve(t, place, ['--plugin', 'fs-store', '--plugin', 'echo', ...dir]);
   await request(url, 'POST', '/workers', { engine: 'echo', workerId: 'ada', initialInput: { text: 'hi' } });
   const { code: locked, stderr } = await run(t, place, ['doctor', ...dir]);
   t.is(locked, 1);
-  t.regex(stderr, /STORE_LOCKED/);
+  t.regex(stderr, /STORE_LOCKED: .*; stop it first$/m);
   program.kill('SIGTERM');
   t.is((await program.ended).code, 0);
 
@@ -39,6 +42,18 @@ test('P13: doctor reports each problem and its place, and repairs without deleti
   t.false(damaged.stdout.includes('events.jsonl'));
   await run(t, place, ['doctor', ...dir, '--repair']);
   t.is((await readFile(events, 'utf8')).length, lines.length);
+});
+
+test('doctor examines the store that serve has with the same variables and settings file', async (t) => {
+  const place = await makePlace(t);
+  const examined = async (variables: Readonly<Record<string, string>>): Promise<string | undefined> =>
+    /There is no store in the directory \((.*)\);/.exec(
+      (await run(t, place, ['doctor'], variables)).stderr,
+    )?.[1];
+  t.is(await examined({ WORKER_RUNTIME_NAME: 'docs' }), join(place, 'data', 'worker-runtime', 'docs'));
+  t.is(await examined({ WORKER_RUNTIME_FS_STORE_DIR: 'elsewhere' }), 'elsewhere');
+  await writeFile(join(place, 'worker-runtime.config.json'), '{ "fs-store": { "dir": "in-the-file" } }');
+  t.is(await examined({}), 'in-the-file');
 });
 
 test('doctor refuses plugin options other than --fs-store.dir', async (t) => {

@@ -83,6 +83,9 @@ test('P4: serve ends although a plugin clings to the process: a locked store, a 
   );
   const [locked, inUse, wrong] = results.map(({ stderr }) => stderr);
   t.regex(locked ?? '', /STORE_LOCKED/);
-  t.regex(inUse ?? '', /or use another --port$/m);
+  t.regex(
+    inUse ?? '',
+    /Port \d+ is in use: end its program, or choose another port: .*; to see if a runtime uses it, run: \S+ status/m,
+  );
   t.regex(wrong ?? '', /name must be a string$/m);
 });

@@ -208,7 +208,7 @@ test('P15: a second process on the same store is refused; the default plugins ar
   t.is(portInUse.code, 1);
   t.true(
     portInUse.stderr.endsWith(
-      `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${port}; or use another --port\n`,
+      `; to see if a runtime uses it, run: worker-runtime status --url http://127.0.0.1:${port}\n`,
     ),
     portInUse.stderr,
   );
@@ -331,6 +331,27 @@ test('without a build the command tells the user to run one', async (t) => {
   );
   t.is(code, 1);
   t.regex(stderr, /npm run build/);
+});
+
+test('with a version of Node before that of the manifest, the command says which one it needs', async (t) => {
+  const { engines } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
+  const least = String(engines.node).replace('>=', '');
+  const program = fileURLToPath(new URL('../bin/worker-runtime.js', import.meta.url));
+  const runWith = (version: string): Promise<string> => {
+    const versions = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } });`;
+    const preload = `data:text/javascript,${encodeURIComponent(versions)}`;
+    return new Promise((resolve) =>
+      execFile(process.execPath, ['--import', preload, program, '--version'], (error, stdout, stderr) =>
+        resolve(error === null ? stdout : `${error.code}: ${stderr}`),
+      ),
+    );
+  };
+  for (const version of ['18.20.8', '20.18.3'])
+    t.is(
+      await runWith(version),
+      `1: worker-runtime needs Node ${least} or newer, and this is Node ${version}.\n`,
+    );
+  for (const version of [`${least}.0`, '22.0.0']) t.regex(await runWith(version), /^\d+\.\d+\.\d+\n$/);
 });
 
 test('--token-file admits the tokens it lists; a file that others can read fails the start', async (t) => {

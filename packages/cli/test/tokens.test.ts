@@ -52,6 +52,19 @@ test('P19: a call without permission exits with 4 and prints the code; the token
   t.notRegex(stderr, /canary-token/);
 });
 
+test('login says that a server with tokens, or without any, has no logins', async (t) => {
+  const place = await makePlace(t);
+  for (const variables of [{}, { WORKER_RUNTIME_HTTP_TOKENS: tokens }]) {
+    const { url } = await serve(t, place, ['--plugin', 'echo'], variables);
+    const { code, stdout, stderr } = await run(t, place, ['login', '--url', url]);
+    t.deepEqual([code, stdout], [4, '']);
+    t.is(
+      stderr,
+      `worker-runtime: the server at ${url} has no logins, because it is not a backend; if it needs a token, set WORKER_RUNTIME_TOKEN\n`,
+    );
+  }
+});
+
 test('a variable or the settings file may name the token file', async (t) => {
   t.timeout(120_000);
   const place = await makePlace(t);

@@ -2,6 +2,7 @@ import test from 'ava';
 import type { Engine, EngineContext } from '../src/contracts/engine.ts';
 import { engine, inputText } from '../src/contracts/engine.ts';
 import type { Command, Committed } from '../src/contracts/hooks.ts';
+import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { Runtime, type RuntimeOptions } from '../src/runtime/runtime.ts';
 import { Puppet } from './fixtures/puppet.ts';
@@ -83,7 +84,7 @@ test('engines and the store are options of a runtime', async (t) => {
   );
 });
 
-test('a runtime refuses unknown options by name, and an engine among its plugins', async (t) => {
+test('a runtime refuses unknown options by name', async (t) => {
   const start = (options: unknown) => errorOf(Runtime.start(options as RuntimeOptions));
   for (const option of ['engine', 'stores', 'logger', 'toString']) {
     const error = await start({ [option]: [parrot] });
@@ -91,9 +92,38 @@ test('a runtime refuses unknown options by name, and an engine among its plugins
     t.true(error.message.includes(`"${option}"`), error.message);
     t.true(error.message.includes('engines, store, plugins'), error.message);
   }
-  const misplaced = await start({ plugins: [parrot] });
-  t.is(misplaced.code, 'INVALID_REQUEST');
-  t.is(misplaced.message, '"parrot" is an engine, not a plugin: pass it in the option "engines"');
+});
+
+test('a runtime refuses what is not the part that an option is for, and says where it belongs', (t) => {
+  const curfew = plugin('curfew', () => {});
+  const makePlugin = () => curfew;
+  const cases: readonly [options: unknown, message: string][] = [
+    [{ plugins: [parrot] }, '"parrot" is an engine, not a plugin: pass it in the option "engines"'],
+    [{ plugins: [makePlugin] }, 'The function "makePlugin" is not a plugin: call it, and pass its result'],
+    [
+      { plugins: ['curfew'] },
+      'The option "plugins" needs a plugin: an object with a name and a method "apply", not the text "curfew"',
+    ],
+    [
+      { plugins: [{ apply() {} }] },
+      'The option "plugins" needs a plugin: an object with a name and a method "apply", not this object',
+    ],
+    [{ engines: [curfew] }, '"curfew" is a plugin, not an engine: pass it in the option "plugins"'],
+    [{ engines: [engine] }, 'The function "engine" is not an engine: call it, and pass its result'],
+    [{ store: curfew }, '"curfew" is a plugin, not a store: pass it in the option "plugins"'],
+    [{ store: memoryStore }, 'The function "memoryStore" is not a store: call it, and pass its result'],
+    [{ store: null }, 'The option "store" needs a store: an object with a method "open", not null'],
+    [
+      { plugins: [plugin('p', (host) => host.useEngine(curfew as never))] },
+      '"curfew" is a plugin, not an engine: pass it in the option "plugins"',
+    ],
+  ];
+  for (const [options, message] of cases)
+    t.throws(() => new Runtime(options as RuntimeOptions), {
+      instanceOf: RuntimeError,
+      code: 'INVALID_REQUEST',
+      message,
+    });
 });
 
 test('P50: the hook opened runs after recovery and before the first command, and can read what is stored', async (t) => {

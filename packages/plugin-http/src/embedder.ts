@@ -33,7 +33,10 @@ export interface EmbedderRoute {
   readonly permission: RoutePermission;
   /** The names of the query parameters; none by default. `any` is for a page that reads them itself. */
   readonly query?: readonly string[] | 'any';
-  /** The OpenAPI operation, without `security` and the answers for errors. */
+  /**
+   * The OpenAPI operation, without the answers for errors. It has `security` only if the route is public for the server and
+   * identifies its callers itself.
+   */
   readonly operation: JsonObject;
   readonly answer: (request: EmbedderRequest) => EmbedderAnswer | Promise<EmbedderAnswer>;
 }

@@ -104,7 +104,7 @@ export class HttpServer implements MountPlace {
     if (access.isOpen && !isLoopback(host)) {
       throw new RuntimeError(
         'INVALID_REQUEST',
-        'The option http.host must be a loopback address if there are no access tokens; set http.tokenFile or http.tokens',
+        'The option http.host must be a loopback address if there are no access tokens; set http.tokenFile, http.tokens or http.issuerFile',
         { details: { option: 'host' } },
       );
     }

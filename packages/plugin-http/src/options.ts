@@ -8,11 +8,11 @@ export interface HttpOptions {
   readonly port?: number;
   /** How long the start waits for a port that another program uses, before it fails. Default 0. */
   readonly portWaitMs?: number;
-  /** The name or address to listen on. One beyond loopback needs tokens. Default 127.0.0.1. */
+  /** The name or address to listen on. One beyond loopback needs tokens or issuers. Default 127.0.0.1. */
   readonly host?: string;
   /** A JSON file with a list of tokens. Only its owner may have access to it. It is read again when it changes. */
   readonly tokenFile?: string;
-  /** Tokens in addition to those of the file, as a list or as JSON text. Without tokens every caller is an admin. */
+  /** Tokens in addition to those of the file, as a list or as JSON text. Without tokens and issuers every caller is an admin. */
   readonly tokens?: readonly Token[] | string;
   /**
    * A JSON file with the issuers whose signed tokens are valid, such as backends. It has their public keys. Only its owner may

@@ -9,7 +9,7 @@ import { networkOf } from '../people/network.ts';
 import type { Person } from '../people/person.ts';
 import { RateLimit } from '../people/rate-limit.ts';
 import { devicePage } from './device-page.ts';
-import { operation, pageOperation, pathParameter, requestOf, TEXT } from './operation.ts';
+import { operation, ownOperation, pageOperation, pathParameter, requestOf, TEXT } from './operation.ts';
 import { fieldsOf, refuseField, timeOf } from './route-body.ts';
 import { namedPermissions, publicToken } from './tokens.ts';
 
@@ -135,7 +135,7 @@ export const deviceRoutes = ({
       ...self,
       method: 'GET',
       path: '/v1/device-logins/:code',
-      operation: operation(
+      operation: ownOperation(
         'getDeviceLogin',
         'Returns the program that waits with a code',
         200,
@@ -152,9 +152,13 @@ export const deviceRoutes = ({
       method: 'POST',
       path: '/v1/device-logins/:code',
       operation: {
-        ...operation('decideDeviceLogin', 'Allows or refuses the program with a code', 200, 'The program.', [
-          pathParameter('code'),
-        ]),
+        ...ownOperation(
+          'decideDeviceLogin',
+          'Allows or refuses the program with a code',
+          200,
+          'The program.',
+          [pathParameter('code')],
+        ),
         ...requestOf({ allow: { type: 'boolean' } }, ['allow']),
       },
       answer: ({ raw, path, body }) => decide(raw, path.code ?? '', body),

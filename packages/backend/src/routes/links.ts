@@ -3,7 +3,7 @@ import { RuntimeError } from '@worker-runtime/core';
 import type { EmbedderAnswer, EmbedderRoute } from '@worker-runtime/plugin-http';
 import type { BackendAccess } from '../backend-access.ts';
 import { assertPerson, type Person } from '../people/person.ts';
-import { operation, requestOf, TEXT } from './operation.ts';
+import { ownOperation, requestOf, TEXT } from './operation.ts';
 import { fieldsOf, timeOf } from './route-body.ts';
 
 /** Creates a one-time link. */
@@ -26,7 +26,7 @@ export const linkRoutes = (access: BackendAccess, linkOf: LinkOf): readonly Embe
       path: '/v1/links',
       permission: 'public',
       operation: {
-        ...operation(
+        ...ownOperation(
           'createLink',
           'Creates a one-time link; for programs on the machine of the backend',
           201,

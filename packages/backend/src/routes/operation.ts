@@ -19,6 +19,15 @@ export const operation = (
   responses: { [status]: { description, ...(status !== 204 && { content: contentOf({ type: 'object' }) }) } },
 });
 
+/** The `security` of a route that identifies its caller itself, by the cookie of a session or by a token. */
+export const IDENTIFIED = [{ bearer: [] }, {}];
+
+/** Describes a route that identifies its caller itself. */
+export const ownOperation = (...described: Parameters<typeof operation>): JsonObject => ({
+  ...operation(...described),
+  security: IDENTIFIED,
+});
+
 /** Describes a page for people. */
 export const pageOperation = (id: string, summary: string): JsonObject => ({
   operationId: id,

@@ -10,7 +10,7 @@ import type { OneTimeLinks } from '../people/one-time-links.ts';
 import type { Person } from '../people/person.ts';
 import type { RateLimit } from '../people/rate-limit.ts';
 import { loginPage } from './login-page.ts';
-import { operation, pageOperation, requestOf, TEXT } from './operation.ts';
+import { operation, ownOperation, pageOperation, requestOf, TEXT } from './operation.ts';
 import { fieldsOf, refuseField, timeOf } from './route-body.ts';
 
 /** The longest time of a session from a provider. A new login then reads the groups of its person again. */
@@ -135,7 +135,7 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
       ...self,
       method: 'GET',
       path: '/v1/session',
-      operation: operation(
+      operation: ownOperation(
         'getSession',
         'Returns the session or the API token of the caller',
         200,
@@ -147,7 +147,7 @@ export const sessionRoutes = (parts: SessionParts): readonly EmbedderRoute[] => 
       ...self,
       method: 'DELETE',
       path: '/v1/session',
-      operation: operation(
+      operation: ownOperation(
         'logout',
         'Ends the session or the API token of the caller, and its streams',
         204,

@@ -4,7 +4,7 @@ import type { EmbedderAnswer, EmbedderRoute } from '@worker-runtime/plugin-http'
 import type { BackendAccess } from '../backend-access.ts';
 import type { Cookie } from '../people/cookie.ts';
 import type { Credential, Credentials, Kept } from '../people/credentials.ts';
-import { operation, pathParameter } from './operation.ts';
+import { ownOperation, pathParameter } from './operation.ts';
 import { timeOf } from './route-body.ts';
 
 const listed = ({ id, createdAt, expiresAt, usedAt }: Kept, current: Credential) => ({
@@ -43,7 +43,7 @@ export const ownSessionRoutes = (
       ...self,
       method: 'GET',
       path: '/v1/sessions',
-      operation: operation(
+      operation: ownOperation(
         'listSessions',
         'Lists the sessions of the person who calls, the newest first',
         200,
@@ -59,7 +59,7 @@ export const ownSessionRoutes = (
       ...self,
       method: 'DELETE',
       path: '/v1/sessions',
-      operation: operation(
+      operation: ownOperation(
         'endOtherSessions',
         'Ends all sessions of the person who calls, except for the one of the call',
         204,
@@ -71,7 +71,7 @@ export const ownSessionRoutes = (
       ...self,
       method: 'DELETE',
       path: '/v1/sessions/:id',
-      operation: operation('endSession', 'Ends a session and its streams', 204, 'The session has ended.', [
+      operation: ownOperation('endSession', 'Ends a session and its streams', 204, 'The session has ended.', [
         pathParameter('id'),
       ]),
       answer: ({ raw, path }) => end(raw, path.id ?? ''),

@@ -11,7 +11,7 @@ import type { EmbedderAnswer, EmbedderRoute } from '@worker-runtime/plugin-http'
 import type { BackendAccess } from '../backend-access.ts';
 import type { Credentials, Kept } from '../people/credentials.ts';
 import type { Person } from '../people/person.ts';
-import { operation, pathParameter, requestOf, TEXT } from './operation.ts';
+import { ownOperation, pathParameter, requestOf, TEXT } from './operation.ts';
 import { fieldsOf, refuseField, timeOf } from './route-body.ts';
 
 export const publicToken = ({ id, label, limit, createdAt, expiresAt, usedAt }: Kept) => ({
@@ -101,7 +101,7 @@ export const tokenRoutes = (access: BackendAccess, credentials: Credentials): re
       ...self,
       method: 'GET',
       path: '/v1/tokens',
-      operation: operation(
+      operation: ownOperation(
         'listTokens',
         'Lists the API tokens of the caller',
         200,
@@ -117,7 +117,7 @@ export const tokenRoutes = (access: BackendAccess, credentials: Credentials): re
       method: 'POST',
       path: '/v1/tokens',
       operation: {
-        ...operation(
+        ...ownOperation(
           'createToken',
           'Creates an API token, whose secret only this answer has',
           201,
@@ -131,9 +131,13 @@ export const tokenRoutes = (access: BackendAccess, credentials: Credentials): re
       ...self,
       method: 'DELETE',
       path: '/v1/tokens/:id',
-      operation: operation('deleteToken', 'Ends an API token and its streams', 204, 'The token has ended.', [
-        pathParameter('id'),
-      ]),
+      operation: ownOperation(
+        'deleteToken',
+        'Ends an API token and its streams',
+        204,
+        'The token has ended.',
+        [pathParameter('id')],
+      ),
       answer: async ({ raw, path }) => {
         if (!(await credentials.endToken(personOf(raw), path.id ?? '')))
           throw new RuntimeError('ROUTE_NOT_FOUND', 'You have no such token');

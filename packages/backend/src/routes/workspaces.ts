@@ -1,7 +1,7 @@
 import type { JsonObject } from '@worker-runtime/core';
 import type { EmbedderRoute } from '@worker-runtime/plugin-http';
 import type { BackendAccess } from '../backend-access.ts';
-import { pathParameter, TEXT } from './operation.ts';
+import { IDENTIFIED, pathParameter, TEXT } from './operation.ts';
 
 const WORKSPACES: JsonObject = {
   type: 'object',
@@ -24,6 +24,7 @@ export const workspaceRoutes = (access: BackendAccess): readonly EmbedderRoute[]
       operationId: 'listWorkspaces',
       tags: ['Server'],
       summary: 'Lists the workspaces that exist for the caller',
+      security: IDENTIFIED,
       parameters: [],
       responses: {
         200: { description: 'The workspaces.', content: { 'application/json': { schema: WORKSPACES } } },

@@ -13,7 +13,7 @@ import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import type { PluginOptions } from '../plugin-option.ts';
 import { startFailure } from '../start-failure.ts';
-import { type Plan, planOf } from './serve.ts';
+import { type Plan, planOf, WITHOUT_SERVER } from './serve.ts';
 
 export interface StoreFlags {
   readonly name: string | undefined;
@@ -26,15 +26,7 @@ export interface StoreFlags {
 
 /** Returns the plan of `serve` with the same settings. A store that another process has open is refused, and not waited for. */
 const planFor = async ({ name, plugin, config, pluginOptions }: StoreFlags): Promise<Plan> => {
-  const serving = {
-    host: undefined,
-    port: undefined,
-    tokenFile: undefined,
-    console: undefined,
-    replace: undefined,
-    logLevel: undefined,
-  };
-  const plan = await planOf({ ...serving, name, plugin, config, pluginOptions });
+  const plan = await planOf({ ...WITHOUT_SERVER, name, plugin, config, pluginOptions });
   const { 'postgres-store': postgres, ...others } = plan.options;
   if (postgres === undefined) return plan;
   return { ...plan, options: { ...others, 'postgres-store': { whenLocked: 'refuse', ...postgres } } };

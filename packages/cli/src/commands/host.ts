@@ -42,8 +42,8 @@ interface HostPlan extends Plan {
 
 const hostPlanOf = async (flags: HostFlags): Promise<HostPlan> => {
   const { address, waitS } = flags;
-  const name = flags.name ?? hostname().replace(/[^A-Za-z0-9._-]/g, '-');
-  const plan = await planOf({ ...flags, name, console: undefined, replace: undefined });
+  const ofMachine = hostname().replace(/[^A-Za-z0-9._-]/g, '-');
+  const plan = await planOf({ ...flags, console: undefined, replace: undefined }, ofMachine);
   if (!plan.plugins.some((plugin) => shortName(plugin.name) === STORE))
     throw usageError(`a host needs --plugin ${STORE}: the database has its Runtimes`);
   const { [STORE]: store = {} } = plan.options;

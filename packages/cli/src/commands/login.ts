@@ -18,12 +18,27 @@ const tokenName = (): string =>
     .replace(/^[^A-Za-z0-9]+/, '')
     .slice(0, 64) || 'cli';
 
+/** The codes of a server without logins: it has no such path, or a token is needed there. */
+const WITHOUT_LOGINS: ReadonlySet<string> = new Set(['ROUTE_NOT_FOUND', 'UNAUTHENTICATED']);
+
+/** Says that a server is not a backend if that is the reason of a failure. */
+const explained = (error: unknown, url: string): unknown =>
+  error instanceof Failure && WITHOUT_LOGINS.has(error.problem.code)
+    ? new Failure(
+        EXIT.refused,
+        `the server at ${url} has no logins, because it is not a backend; if it needs a token, set WORKER_RUNTIME_TOKEN`,
+        { cause: error.cause },
+      )
+    : error;
+
 /** Gets an API token from a person who confirms a code in a browser, and keeps it for the commands of this user. @throws Failure */
 export const login = async ({ url, permission, json }: LoginFlags, output: Output): Promise<void> => {
   const name = tokenName();
   const begun = await callLogins({ url }, (logins) =>
     logins.begin({ name, ...(permission !== undefined && { permission }) }),
-  );
+  ).catch((error: unknown) => {
+    throw explained(error, url);
+  });
   output.remark(printable(`open ${begun.url} in a browser, and type the code ${begun.userCode}`));
   for (;;) {
     const issued = await callLogins({ url }, (logins) => logins.finish(begun.deviceCode));

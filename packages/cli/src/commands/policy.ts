@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { explain, type Grant, readPolicy } from '@worker-runtime/backend';
+import { RuntimeError } from '@worker-runtime/core';
 import { usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 
@@ -30,7 +31,10 @@ export const explainPolicy = (
     try {
       return explain(readPolicy(resolve(policy)), { name: as, groups }, workspace);
     } catch (error) {
-      throw usageError(error instanceof Error ? error.message : String(error));
+      if (!(error instanceof RuntimeError)) throw error;
+      const { message, cause } = error;
+      if (!(cause instanceof Error)) throw usageError(message);
+      throw usageError('code' in cause ? `${message}; use --policy` : `${message}: ${cause.message}`);
     }
   };
   const { rule, grant } = explanation();

@@ -36,14 +36,24 @@ export interface Plan {
   readonly limits: Readonly<Record<string, unknown>>;
 }
 
+/** The flags of a command that uses the settings of `serve` and has no server. */
+export const WITHOUT_SERVER = {
+  host: undefined,
+  port: undefined,
+  tokenFile: undefined,
+  console: undefined,
+  replace: undefined,
+  logLevel: undefined,
+} as const;
+
 /** Combines all settings: flags override variables, variables override the settings file, and the file the defaults. */
-export const planOf = async (flags: ServeFlags): Promise<Plan> => {
+export const planOf = async (flags: ServeFlags, defaultName = 'default'): Promise<Plan> => {
   const folder = process.cwd();
   const fromFlags = settingsOf('the command line', flags, flags.pluginOptions, folder);
   const fromEnvironment = settingsFromEnvironment(process.env, folder);
   const fromFile = await readSettings(flags.config ?? process.env.WORKER_RUNTIME_CONFIG, folder);
   const named = mergeSettings(fromFlags, fromEnvironment, fromFile);
-  const { name = 'default', logLevel = 'info' } = named;
+  const { name = defaultName, logLevel = 'info' } = named;
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
     throw usageError(
       `--name must have 1 to 64 letters, digits, ".", "_" or "-" and begin with a letter or digit, not "${name}"`,

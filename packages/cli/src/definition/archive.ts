@@ -28,21 +28,12 @@ const STORE =
 const aFile = <T>(command: Argv<T>) =>
   command.positional('file', { type: 'string', demandOption: true, describe: 'path of the archive' });
 
-const backupOptions = {
-  ...clientOptions,
-  runtime: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'id of the runtime, where an address has several (default: the only one)',
-  },
-} as const;
-
-const importing = (argv: Argv<StoreCommand>, alternatives: Alternatives) => {
+const importing = (argv: Argv<StoreCommand>, alternatives: Alternatives, name: string) => {
   alternatives.set(...optionNames(importOptions), '--plugin', '--config', '--<plugin>.<option>', '--json');
   return aFile(argv)
     .options(importOptions)
-    .example('$0 import monday.archive --name restored', '')
-    .example('$0 --plugin postgres-store import monday.archive --postgres-store.urlFile pg.url', '')
+    .example(`$0 ${name} monday.archive --name restored`, '')
+    .example(`$0 --plugin postgres-store ${name} monday.archive --postgres-store.urlFile pg.url`, '')
     .epilogue(`${STORE} After an interruption, repeat the command.`);
 };
 
@@ -77,14 +68,14 @@ export const archiveCommands = (
     .command(
       'import <file>',
       'Fill an empty store with everything in a file of export or backup, and check it',
-      (command) => importing(command, alternatives),
+      (command) => importing(command, alternatives, 'import'),
       async (given) =>
         (await import('../commands/archive.ts')).importStore({ ...given, pluginOptions }, output),
     )
     .command(
       'restore <file>',
       'Do the same as import, with a file of backup',
-      (command) => importing(command, alternatives),
+      (command) => importing(command, alternatives, 'restore'),
       async (given) =>
         (await import('../commands/archive.ts')).importStore({ ...given, pluginOptions }, output),
     )
@@ -92,9 +83,9 @@ export const archiveCommands = (
       'backup <file>',
       'Write everything that a running runtime keeps at this moment to one file',
       (backup) => {
-        alternatives.set(...optionNames(backupOptions), '--json');
+        alternatives.set(...optionNames(clientOptions), '--json');
         return aFile(backup)
-          .options(backupOptions)
+          .options(clientOptions)
           .example('$0 backup monday.archive', '')
           .epilogue(
             'It needs a token with the permission admin for all Workers. Fill an empty store with: restore <file>',

@@ -17,6 +17,11 @@ export const clientOptions = {
     describe:
       'access token; prefer WORKER_RUNTIME_TOKEN, because other users of this machine can read arguments',
   },
+  runtime: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'id of the runtime, where an address has several (default: the only one)',
+  },
 } as const;
 
 export const pageOptions = {
@@ -27,6 +32,15 @@ export const pageOptions = {
     coerce: wholeNumber('--limit', 1, 1_000_000),
   },
   after: { type: 'string', requiresArg: true, describe: 'continue after this cursor' },
+} as const;
+
+export const logPageOptions = {
+  ...pageOptions,
+  after: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'continue after this cursor, or after an event by its number: @123',
+  },
 } as const;
 
 export const reasonOption = {

@@ -99,7 +99,12 @@ export const clusterCommands = (
           (create) => {
             alternatives.set(...optionNames(database), '--pin-to', '--json');
             return create
-              .positional('names', { type: 'string', array: true, demandOption: true, describe: 'names' })
+              .positional('names', {
+                type: 'string',
+                array: true,
+                demandOption: true,
+                describe: 'names of the new Runtimes',
+              })
               .options({
                 ...database,
                 'pin-to': {

@@ -4,7 +4,7 @@ import { usageError } from '../failure.ts';
 import { wholeNumber } from '../option-value.ts';
 import type { Output } from '../output.ts';
 import { type Alternatives, optionNames } from './alternatives.ts';
-import { aWorker, clientOptions, keyOption, pageOptions } from './client-option.ts';
+import { aWorker, clientOptions, keyOption, logPageOptions, pageOptions } from './client-option.ts';
 
 const waitSeconds = wholeNumber('--wait', 1, 86_400);
 const sendOptions = {
@@ -45,7 +45,7 @@ const waitOptions = {
 
 const eventsOptions = {
   ...clientOptions,
-  ...pageOptions,
+  ...logPageOptions,
   type: {
     type: 'array',
     choices: EVENT_TYPES,
@@ -59,12 +59,12 @@ const listOptions = { ...clientOptions, ...pageOptions } as const;
 
 const transcriptOptions = {
   ...clientOptions,
-  ...pageOptions,
+  ...logPageOptions,
   before: {
     type: 'string',
     requiresArg: true,
     conflicts: 'after',
-    describe: 'the page before this cursor; "end" for the last page',
+    describe: 'the page before this cursor, or up to an event by its number: @123; "end" for the last page',
   },
   markdown: {
     type: 'boolean',

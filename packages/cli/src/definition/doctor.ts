@@ -25,7 +25,7 @@ export const doctorCommand = (
         .example('$0 doctor', 'reports each problem and its place, and changes nothing')
         .example('$0 doctor --fs-store.dir ./data --repair', 'rebuilds what can be rebuilt from the logs')
         .epilogue(
-          'Plugin option: --fs-store.dir, the directory of the store (default: the directory of --name).',
+          'Plugin option: --fs-store.dir, the directory of the store (default: that of serve with the same settings).',
         );
     },
     async ({ name, repair, json }) => {

@@ -1,31 +1,5 @@
+import { suggestion } from '../suggestion.ts';
 import type { Alternatives } from './alternatives.ts';
-
-/** Returns the edit distance of two words: how many letters must be inserted, removed or replaced. */
-const distance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let at = 0; at < a.length; at++) {
-    const next = [at + 1];
-    for (let to = 1; to <= b.length; to++)
-      next.push(
-        Math.min(
-          (next[to - 1] ?? 0) + 1,
-          (row[to] ?? 0) + 1,
-          (row[to - 1] ?? 0) + (b[to - 1] === a[at] ? 0 : 1),
-        ),
-      );
-    row = next;
-  }
-  return row[b.length] ?? 0;
-};
-
-/** Suggests the most similar known word, or nothing if none is similar enough. */
-const suggestion = (word: string, known: readonly string[]): string => {
-  const [nearest] = known
-    .map((name) => ({ name, away: distance(word, name) }))
-    .filter(({ name, away }) => away <= Math.min(2, name.length / 2))
-    .sort((a, b) => a.away - b.away);
-  return nearest === undefined ? '' : `; did you mean ${nearest.name}?`;
-};
 
 const flagOf = (name: string): string =>
   name.length === 1 ? `-${name}` : `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
@@ -38,6 +12,14 @@ const takenByWait = (argv: readonly string[]): string => {
   return argv.includes('--wait') && taken !== undefined && !taken.startsWith('-')
     ? `; --wait took "${taken}" as its seconds: put --wait last, or write --wait=10`
     : '';
+};
+
+/** Explains that an option took the next word, which is the name of a command. */
+const commandTaken = (argv: readonly string[], commands: readonly string[]): string => {
+  const at = argv.findIndex(
+    (word, index) => commands.includes(word) && /^--[\w-]+$/.test(argv[index - 1] ?? ''),
+  );
+  return at < 1 ? '' : `; ${argv[at - 1]} took "${argv[at]}" as its value`;
 };
 
 /** Explains that a word which begins with "-" was taken for an option, and was perhaps meant as an argument. */
@@ -56,7 +38,8 @@ export const usageMessage = (message: string, known: Alternatives, argv: readonl
       : `unexpected argument "${word}"; put a text of several words in quotes`;
   if (kind === 'argument')
     return `unknown option ${flagOf(word)}${suggestion(flagOf(word), known.names)} (available options: ${known.text})`;
-  if (message.startsWith('no command given')) return `${message}; available commands: ${known.text}`;
+  if (message.startsWith('no command given'))
+    return `${message}${commandTaken(argv, known.names)}; available commands: ${known.text}`;
 
   const [, got, least] =
     /^Not enough non-option arguments: got (\d+), need at least (\d+)$/.exec(message) ?? [];

@@ -508,20 +508,20 @@ export interface WatchOptions {
  * `testRuntimeApi` of `@worker-runtime/core/testing` is its contract as tests.
  *
  * Every method may reject with RUNTIME_NOT_READY, RUNTIME_STOPPING, RUNTIME_MOVED, STORE_UNAVAILABLE, STORE_LOST and INVALID_REQUEST.
- * Methods that take a Worker may reject with WORKER_NOT_FOUND, and methods that write with STORE_FULL. Further codes are listed
- * at each method. A rejection is a `RuntimeError` (over a wire, a `RemoteError` of the same shape).
+ * Methods that take a Worker may reject with WORKER_NOT_FOUND, methods that write with STORE_FULL, and methods that write to the log of a
+ * Worker with WORKER_DAMAGED. Further codes are listed at each method. A rejection is a `RuntimeError` (over a wire, a `RemoteError` of the same shape).
  */
 export interface RuntimeApi {
   /** Returns status, versions, engines, limits and counts of the runtime. */
   summary(): Promise<RuntimeSummary>;
-  /** Returns a page of diagnostics, newest first. @throws CURSOR_INVALID · CURSOR_EXPIRED · CURSOR_FOREIGN */
+  /** Returns a page of diagnostics, newest first. @throws CURSOR_INVALID · CURSOR_EXPIRED · CURSOR_FOREIGN · LIMIT_TOO_LARGE */
   diagnostics(query?: PageQuery): Promise<Page<Diagnostic>>;
 
   /**
    * Creates a Worker. On return the Worker is stored durably and its engine is attached. If the call fails, nothing
    * was created.
    * @throws WORKER_EXISTS · ENGINE_UNKNOWN · ENGINE_UNAVAILABLE · CONFIG_UNSUPPORTED · PROFILE_INVALID ·
-   * BUNDLE_NOT_FOUND · TOOL_UNKNOWN · CLAIM_CONFLICT · LIMIT_REACHED · PAYLOAD_TOO_LARGE · IDEMPOTENCY_MISMATCH ·
+   * BUNDLE_NOT_FOUND · BUNDLE_DIGEST_MISMATCH the bundle has another id · FILE_NOT_FOUND a file of the first input · TOOL_UNKNOWN · CLAIM_CONFLICT · LIMIT_REACHED · PAYLOAD_TOO_LARGE · IDEMPOTENCY_MISMATCH ·
    * IDEMPOTENCY_IN_FLIGHT
    * @example
    * const { worker } = await runtime.createWorker(
@@ -535,8 +535,9 @@ export interface RuntimeApi {
    * has now, and neither its claims nor its queued inputs. A run that is active at the position ends as `interrupted` in the fork. Costs the
    * number of events that are copied. On return the fork is stored durably, and its first input attaches an engine. If the call fails,
    * nothing was created.
-   * @throws as `createWorker` · CURSOR_INVALID · CURSOR_FOREIGN · CURSOR_EXPIRED the first events are in an archive · WORKER_DAMAGED ·
-   * OPERATION_UNSUPPORTED the engine keeps a part of the conversation that is not in the log
+   * @throws WORKER_EXISTS · ENGINE_UNKNOWN · CONFIG_UNSUPPORTED · TOOL_UNKNOWN · CLAIM_CONFLICT · LIMIT_REACHED · IDEMPOTENCY_MISMATCH ·
+   * IDEMPOTENCY_IN_FLIGHT · CURSOR_INVALID · CURSOR_FOREIGN · CURSOR_EXPIRED the first events are in an archive · WORKER_DAMAGED ·
+   * STORE_CORRUPT · OPERATION_UNSUPPORTED the engine keeps a part of the conversation that is not in the log
    * @example
    * // another attempt from the event 42 on
    * const { worker } = await runtime.forkWorker('ada', { at: '@42', workerId: 'ada-2' });
@@ -639,7 +640,7 @@ export interface RuntimeApi {
    * Returns a page of a Worker's log. With `types`, a page may have fewer items than asked for, even none, while `next` is
    * set: follow `next` to its end.
    * @throws CURSOR_INVALID · CURSOR_FOREIGN · CURSOR_EXPIRED the events after the position are in an archive, which the details name ·
-   * LIMIT_TOO_LARGE
+   * LIMIT_TOO_LARGE · STORE_CORRUPT
    * @example
    * // the last 20 calls of tools
    * await runtime.events('ada', { before: 'end', limit: 20, types: ['tool.called'] });
@@ -689,7 +690,7 @@ export interface RuntimeApi {
   putBundle(digest: string, bundle: JsonValue): Promise<BundleInfo>;
   /** Returns a config bundle. @throws BUNDLE_NOT_FOUND · STORE_CORRUPT */
   getBundle(digest: string): Promise<JsonObject>;
-  /** Returns a page of the digests of all bundles, sorted. @throws CURSOR_INVALID */
+  /** Returns a page of the digests of all bundles, sorted. @throws CURSOR_INVALID · LIMIT_TOO_LARGE */
   listBundles(query?: PageQuery): Promise<Page<{ readonly digest: string }>>;
 
   /**

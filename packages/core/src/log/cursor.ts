@@ -53,7 +53,11 @@ export const numberIn = (cursor: Cursor): number | null =>
 export const decodeCursor = (cursor: Cursor, log: string): LogPosition => {
   if (isBeginning(cursor)) return EMPTY_POSITION;
   const match = LOG_CURSOR.exec(cursor);
-  if (!match) throw new RuntimeError('CURSOR_INVALID');
+  if (!match)
+    throw new RuntimeError(
+      'CURSOR_INVALID',
+      'The cursor cannot be read: it is neither one of an answer nor @ and the number of an event, such as @123',
+    );
   if (match[1] !== log) throw new RuntimeError('CURSOR_FOREIGN');
   const [seq, offset, length, sum] = match.slice(2).map((digits) => Number.parseInt(digits, 36)) as [
     number,

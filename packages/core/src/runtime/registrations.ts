@@ -6,6 +6,7 @@ import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import { tapsOf } from './hook-guard.ts';
+import { assertPart } from './part-check.ts';
 import { type StateOptions, StoredState } from './stored-state.ts';
 
 interface Release {
@@ -25,8 +26,6 @@ const assertVersion = ({ name, api = 1 }: RuntimePlugin): void => {
 /** The name under which engines and stores from the options of a runtime are registered. */
 const OPTIONS = 'the options of the runtime';
 
-const isEngine = (value: RuntimePlugin | Engine): value is Engine => 'attach' in value && !('apply' in value);
-
 /** The stores, engines, taps and releases that the options and plugins of a runtime registered. */
 export class Registrations {
   store: RuntimeStore | null = null;
@@ -42,26 +41,22 @@ export class Registrations {
     this.#states = states;
   }
 
-  /** Registers the store and the engines of the options. @throws PLUGIN_CONFLICT two engines have one name */
+  /**
+   * Registers the store and the engines of the options.
+   * @throws INVALID_REQUEST something else is in their place · PLUGIN_CONFLICT two engines have one name
+   */
   addOptions(engines: readonly Engine[], store: RuntimeStore | undefined): void {
-    if (store) this.#useStore(store, OPTIONS);
+    if (store !== undefined) this.#useStore(store, OPTIONS);
     for (const engine of engines) this.#useEngine(engine, OPTIONS);
   }
 
   /**
    * Applies the plugins in order.
-   * @throws INVALID_REQUEST an engine instead of a plugin · VERSION_UNSUPPORTED a plugin of another contract ·
-   * PLUGIN_CONFLICT · PLUGIN_FAILED an `apply` threw, or returned a promise
+   * @throws VERSION_UNSUPPORTED a plugin of another contract · PLUGIN_CONFLICT ·
+   * PLUGIN_FAILED an `apply` threw, or returned a promise
    */
   apply(plugins: readonly RuntimePlugin[], runtime: ServedRuntime, hooks: Hooks, log: Logger): void {
     for (const plugin of plugins) {
-      if (isEngine(plugin)) {
-        throw new RuntimeError(
-          'INVALID_REQUEST',
-          `"${plugin.name}" is an engine, not a plugin: pass it in the option "engines"`,
-          { details: { option: 'plugins', engine: plugin.name } },
-        );
-      }
       assertVersion(plugin);
       this.#own('plugin', plugin.name, plugin.name);
       try {
@@ -89,11 +84,13 @@ export class Registrations {
   }
 
   #useStore(store: RuntimeStore, owner: string): void {
+    assertPart('store', store);
     this.#own('slot', 'store', owner);
     this.store = store;
   }
 
   #useEngine(engine: Engine, owner: string): void {
+    assertPart('engine', engine);
     this.#own('engine', engine.name, owner);
     this.engines.set(engine.name, engine);
   }

@@ -50,6 +50,7 @@ import { detailOf, factsOf, overviewOf, withOverviews } from '../workers/views.t
 import type { Worker } from '../workers/worker.ts';
 import { createHooks } from './hook-guard.ts';
 import { Lifecycle } from './lifecycle.ts';
+import { assertPart } from './part-check.ts';
 import { Registrations } from './registrations.ts';
 import { RuntimeArchives } from './runtime-archives.ts';
 
@@ -151,10 +152,14 @@ export class Runtime implements ServedRuntime {
   readonly #diagnostics: Diagnostics;
   readonly #lifecycle: Lifecycle;
 
-  /** @throws INVALID_REQUEST an unknown option or limit · VERSION_UNSUPPORTED · PLUGIN_CONFLICT · PLUGIN_FAILED */
+  /**
+   * @throws INVALID_REQUEST an unknown option or limit, or an option that has something else than the parts it is for ·
+   * VERSION_UNSUPPORTED · PLUGIN_CONFLICT · PLUGIN_FAILED
+   */
   constructor(options: RuntimeOptions = {}) {
     assertOptions(options);
     const { engines = [], store, plugins = [], log = silentLogger, limits = {}, displayName } = options;
+    for (const plugin of plugins) assertPart('plugin', plugin);
     const clock = steadyClock(options.clock ?? systemClock);
     this.limits = resolveLimits(limits);
     this.#displayName = displayName ?? null;

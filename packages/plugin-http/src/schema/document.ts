@@ -161,6 +161,10 @@ const parametersOf = (
   });
 };
 
+const PUBLIC: readonly JsonSchema[] = [];
+/** A server without tokens identifies no caller. */
+const IDENTIFIED: readonly JsonSchema[] = [{ bearer: [] }, {}];
+
 const operationOf = (
   route: DescribedRoute,
   operation: Operation,
@@ -181,7 +185,7 @@ const operationOf = (
     description: operation.description,
     // not as a scope of `bearer`, which is for OAuth only
     ...(permission !== 'public' && { 'x-permission': permission }),
-    security: permission === 'public' ? [] : [{ bearer: [] }, {}],
+    security: permission === 'public' ? PUBLIC : IDENTIFIED,
     parameters: parametersOf(route, operation, bounds),
     ...(request && {
       requestBody: {
@@ -205,15 +209,21 @@ const operationOf = (
   };
 };
 
-/** Completes the operation of an embedder with what is the same for every route. */
+/**
+ * Completes the operation of an embedder with what is the same for every route. A route that is public here may identify its
+ * callers itself; then its operation has `security`.
+ */
 const embedderOperation = (
   { permission }: DescribedRoute,
-  { responses, ...operation }: JsonObject,
+  { responses, security = permission === 'public' ? PUBLIC : IDENTIFIED, ...operation }: JsonObject,
 ): JsonSchema => ({
   ...operation,
   ...(permission !== 'public' && { 'x-permission': permission }),
-  security: permission === 'public' ? [] : [{ bearer: [] }, {}],
-  responses: { ...(responses as JsonObject), ...problemsOf(COMMON_ERRORS) },
+  security,
+  responses: {
+    ...(responses as JsonObject),
+    ...problemsOf(security === PUBLIC ? COMMON_ERRORS : [...COMMON_ERRORS, 'UNAUTHENTICATED']),
+  },
 });
 
 const schemasOf = (bounds: Bounds, isOfSeveral: boolean): Schemas => ({

@@ -4,6 +4,8 @@ import type { Operation, SuccessAnswer } from './operation.ts';
 
 const KEY_ERRORS: readonly ErrorCode[] = ['IDEMPOTENCY_MISMATCH', 'IDEMPOTENCY_IN_FLIGHT'];
 const CURSOR_ERRORS: readonly ErrorCode[] = ['CURSOR_INVALID', 'CURSOR_FOREIGN', 'LIMIT_TOO_LARGE'];
+/** Those of a list, whose cursors belong to no log. */
+const LIST_ERRORS: readonly ErrorCode[] = ['RUNTIME_NOT_FOUND', 'CURSOR_INVALID', 'LIMIT_TOO_LARGE'];
 /** Those of a log, whose first events may be in an archive. */
 const LOG_ERRORS: readonly ErrorCode[] = [...CURSOR_ERRORS, 'CURSOR_EXPIRED', 'STORE_CORRUPT'];
 const WORKER_ERRORS: readonly ErrorCode[] = ['RUNTIME_NOT_FOUND', 'WORKER_NOT_FOUND'];
@@ -138,7 +140,7 @@ const runtimeOperations: Readonly<Record<string, Operation>> = {
     summary: 'Lists the digests of the config bundles',
     description: 'The list is sorted by digest.',
     answers: { 200: { page: 'BundleDigest' } },
-    errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS],
+    errors: LIST_ERRORS,
   },
 };
 
@@ -197,7 +199,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
     answers: {
       200: { page: 'ListedWorker', links: linksTo('$response.body#/items/0/workerId', ['getWorker']) },
     },
-    errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS],
+    errors: LIST_ERRORS,
   },
   'GET /v1/runtimes/:r/usage': {
     id: 'readUsage',
@@ -223,7 +225,7 @@ const workerOperations: Readonly<Record<string, Operation>> = {
         }),
       },
     },
-    errors: ['RUNTIME_NOT_FOUND', ...CURSOR_ERRORS],
+    errors: LIST_ERRORS,
   },
   'GET /v1/runtimes/:r/workers/:w': {
     id: 'getWorker',
