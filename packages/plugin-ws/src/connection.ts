@@ -147,6 +147,20 @@ export class Connection implements Sender {
     this.#context.scheduler.add(this);
   }
 
+  /**
+   * Sends nothing more but the `closing` frame, and closes. A client that has not read what it was sent by the time that clients have
+   * when the runtime stops is disconnected.
+   */
+  cutOff(reason: ErrorCode): void {
+    this.#subscriptions.close();
+    this.finish(reason);
+    setTimeout(() => {
+      if (this.#isClosed) return;
+      this.#log('info', undefined, 'disconnected a client that stopped reading');
+      this.terminate();
+    }, this.#context.limits.drainMs).unref();
+  }
+
   /** Destroys the socket without a close frame. */
   terminate(): void {
     this.#release();
@@ -236,7 +250,8 @@ export class Connection implements Sender {
     this.#hold(0);
     this.#releaseLeft();
     const hasReplies = this.#received.length + this.#replies.length + this.#pongs.length > 0;
-    if (this.#subscriptions.hasNext || hasReplies) this.#context.scheduler.add(this);
+    if (this.#subscriptions.hasNext || hasReplies || this.#finishing !== null)
+      this.#context.scheduler.add(this);
   };
 
   /** Gives back the memory of frames that have left the process. */
@@ -260,8 +275,7 @@ export class Connection implements Sender {
       this.#badMessages += 1;
       this.#refuse(error, {});
       if (this.#badMessages >= BAD_MESSAGES) {
-        this.#subscriptions.close();
-        this.finish('INVALID_REQUEST');
+        this.cutOff('INVALID_REQUEST');
         return;
       }
     }

@@ -67,7 +67,7 @@ export class SocketServer {
       const accepted = { runtime: served, ws, socket, unread };
       const connection = new Connection(this.#context, accepted, randomUUID());
       this.#connections.add(connection);
-      whenAuthorityEnds(() => connection.finish('AUTHORITY_EXPIRED'));
+      whenAuthorityEnds(() => connection.cutOff('AUTHORITY_EXPIRED'));
     });
     return true;
   }
