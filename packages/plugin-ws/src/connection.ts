@@ -10,6 +10,7 @@ import { frameOf } from './frames.ts';
 import { BAD_MESSAGES, helloOf } from './hello.ts';
 import type { ResolvedLimits } from './options.ts';
 import type { Sender, SendScheduler } from './send-scheduler.ts';
+import type { SubscriptionShares } from './subscription-shares.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { frameMemory } from './text-frame.ts';
 import type { UnreadBytes } from './upgrade-source.ts';
@@ -21,6 +22,7 @@ export interface ConnectionContext {
   readonly limits: ResolvedLimits;
   readonly frames: FrameCache;
   readonly scheduler: SendScheduler;
+  readonly shares: SubscriptionShares;
   readonly log: Logger;
 }
 
@@ -28,6 +30,8 @@ export interface ConnectionContext {
 export interface Accepted {
   /** The runtime that the connection is about, as its caller may use it. */
   readonly runtime: ServedRuntime;
+  /** The name of the caller; null if callers are not identified. */
+  readonly caller: string | null;
   readonly ws: WebSocket;
   readonly socket: Duplex;
   readonly unread: UnreadBytes;
@@ -77,8 +81,12 @@ export class Connection implements Sender {
   #pingedAt = performance.now();
   #missedPongs = 0;
 
-  constructor(context: ConnectionContext, { runtime, ws, socket, unread }: Accepted, correlationId: string) {
-    const { limits, frames, scheduler } = context;
+  constructor(
+    context: ConnectionContext,
+    { runtime, caller, ws, socket, unread }: Accepted,
+    correlationId: string,
+  ) {
+    const { limits, frames, scheduler, shares } = context;
     this.#context = context;
     this.#ws = ws;
     this.#socket = socket;
@@ -88,6 +96,7 @@ export class Connection implements Sender {
       runtime,
       frames,
       limit: limits.subscriptions,
+      take: () => shares.take(runtime, caller),
       due: () => scheduler.add(this),
       failed: (cause) => this.#logError(cause),
       moved: () => this.finish('RUNTIME_MOVED'),

@@ -142,5 +142,6 @@ export {
   stringOf,
   wholeNumberFrom,
 } from './shape.ts';
+export { Shares } from './shares.ts';
 export { QUIET_FRAME, type SseAnswer, sseAnswer } from './sse-answer.ts';
 export { StateWriter, type StateWriterOptions } from './state-writer.ts';

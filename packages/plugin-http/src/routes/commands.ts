@@ -41,7 +41,7 @@ export const commandRoutes: Routes = (app, { connections }) => {
    * before it has its answer, or when its authority ends, or null at the limit.
    */
   const beginWait = ({ raw: { socket }, caller }: HttpRequest, { raw }: HttpReply): AbortSignal | null => {
-    const release = connections.hold();
+    const release = connections.hold(caller);
     if (release === null) return null;
     const disconnected = disconnectionOf(socket);
     const forget = whenAuthorityEnds(caller, () => {
@@ -79,7 +79,7 @@ export const commandRoutes: Routes = (app, { connections }) => {
   app.get('/workers/:w/runs/:run', OBSERVE, async (request, reply) => {
     const waitMs = waitMsOf(request.headers.prefer);
     const signal = waitMs > 0 ? beginWait(request, reply) : null;
-    if (waitMs > 0 && !signal) throw connections.heldError;
+    if (waitMs > 0 && !signal) throw connections.heldErrorFor(request.caller);
     const waiting = { waitMs, ...(signal && { signal }) };
     if (signal) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
     return reply.send(

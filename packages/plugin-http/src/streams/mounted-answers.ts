@@ -108,8 +108,8 @@ export class MountedAnswers {
     handle: (ending: AbortSignal) => Response | Promise<Response>,
   ): Promise<HttpReply> {
     // the answer may be a stream or a long wait, which only the handler knows
-    const release = this.#connections.hold();
-    if (release === null) throw this.#connections.heldError;
+    const release = this.#connections.hold(request.caller);
+    if (release === null) throw this.#connections.heldErrorFor(request.caller);
     const ending = new AbortController();
     this.#endings.add(ending);
     const { raw } = reply;

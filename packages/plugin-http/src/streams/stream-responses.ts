@@ -197,10 +197,10 @@ export class StreamResponses {
       source.close();
       return reply.send();
     }
-    const release = this.#connections.hold();
+    const release = this.#connections.hold(request.caller);
     if (release === null) {
       source.close();
-      throw this.#connections.heldError;
+      throw this.#connections.heldErrorFor(request.caller);
     }
     request.isStream = true;
     reply.hijack();
