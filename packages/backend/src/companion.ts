@@ -40,6 +40,8 @@ export const companionGuard = (): RuntimePlugin => ({
         (command.update.tools?.length ?? 0) > 0
       )
         throw forbidden();
+      // an archive does not say here what its Worker may do
+      if (command.type === 'worker.import' && command.workerId === COMPANION_ID) throw forbidden();
     });
   },
 });

@@ -23,24 +23,44 @@ export class WorkerQuota {
             after = page.next;
           }
         });
+        // an engine that creates a child does so for the owner of its Worker
+        hooks.prepare.tapPromise(async (spec, { parent = null }) => {
+          if (parent === null || spec.labels.owner !== undefined) return spec;
+          const { owner, workspace } = (await runtime.getWorker(parent)).labels;
+          const stamp = {
+            ...(owner !== undefined && { owner }),
+            ...(workspace !== undefined && { workspace }),
+          };
+          return { ...spec, labels: { ...spec.labels, ...stamp } };
+        });
         hooks.admit.tapPromise(async (command) => {
-          if (command.type === 'worker.create') {
-            const { owner } = command.spec.labels;
-            if (owner === undefined) return;
-            const most = this.#most.get(owner);
-            if (most !== undefined && (this.#owned.get(owner) ?? 0) >= most)
-              throw limitReached('grant.workers', most);
-            // reserved before the creation, so that two at once cannot both take the last place
-            this.#add(owner, 1);
-            void command.settled.then((outcome) => outcome === 'refused' && this.#add(owner, -1));
-          }
+          if (command.type === 'worker.create') this.#take(command.spec.labels.owner, command.settled);
+          if (command.type === 'worker.import') this.#take(command.worker.labels.owner, command.settled);
           if (command.type === 'worker.delete') {
             const { owner } = command.worker.labels;
             void command.settled.then((outcome) => outcome === 'done' && this.#add(owner, -1));
           }
+          if (command.type === 'worker.update' && command.update.labels !== undefined) {
+            const [before, after] = [command.worker.labels.owner, command.update.labels.owner];
+            void command.settled.then((outcome) => {
+              if (outcome === 'refused' || before === after) return;
+              this.#add(before, -1);
+              this.#add(after, 1);
+            });
+          }
         });
       },
     };
+  }
+
+  /** Reserves a place before the command, so that two at once cannot both take the last one. @throws LIMIT_REACHED */
+  #take(owner: string | undefined, settled: Promise<'done' | 'refused'>): void {
+    if (owner === undefined) return;
+    const most = this.#most.get(owner);
+    if (most !== undefined && (this.#owned.get(owner) ?? 0) >= most)
+      throw limitReached('grant.workers', most);
+    this.#add(owner, 1);
+    void settled.then((outcome) => outcome === 'refused' && this.#add(owner, -1));
   }
 
   #add(owner: string | undefined, difference: 1 | -1): void {

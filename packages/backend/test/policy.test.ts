@@ -4,7 +4,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
-import { RuntimeError } from '@worker-runtime/core';
+import { RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
+import { scriptedEngine } from '@worker-runtime/core/testing';
 import test from 'ava';
 import { explain, type Policy, readPolicy } from '../src/index.ts';
 import {
@@ -264,6 +265,48 @@ test('P59: a person has as many Workers as the grant allows: at once, after dele
   const second = await start(t, folder, config);
   const later = new Browser(second.url, ada.cookie);
   t.is((await create(later)).body.code, 'LIMIT_REACHED');
+});
+
+test('P112: a child, a Worker from an archive and one that changes its owner count for their owners', async (t) => {
+  const child = { type: 'create-child', spec: { engine: 'scripted', workerId: 'child' } } as const;
+  const engine = scriptedEngine(() => [child]);
+  const parent: RuntimePlugin = { name: 'parent', apply: (host) => host.useEngine(engine) };
+  const backend = await start(t, await makeFolder(t), {
+    policy: limitedTo({ workers: 2 }),
+    workspaces: { default: { plugins: [parrot(), parent] } },
+  });
+  const runtime = backend.runtime();
+  const ada = await Browser.login(backend, { name: 'ada', groups: [] });
+  const bea = await Browser.login(backend, { name: 'bea', groups: [] });
+  const create = async (person: Browser, workerId: string, engine = 'parrot') => {
+    const { status, body } = await person.send(WORKERS, 'POST', { engine, workerId });
+    return status === 201 ? status : body.code;
+  };
+  // an archive
+  t.is(await create(ada, 'a1'), 201);
+  await runtime.stopWorker('a1');
+  const pieces: Uint8Array[] = [];
+  for await (const piece of runtime.archives.open('a1')) pieces.push(piece);
+  await runtime.deleteWorker('a1');
+  await runtime.archives.put(Buffer.concat(pieces));
+  t.is(await create(ada, 'a2'), 201);
+  t.is(await create(ada, 'a3'), 'LIMIT_REACHED');
+  await runtime.deleteWorker('a1');
+  t.is(await create(ada, 'a3'), 201);
+  const full = await t.throwsAsync(runtime.archives.put(Buffer.concat(pieces)));
+  t.like(full, { code: 'LIMIT_REACHED', details: { limit: 'grant.workers', value: 2 } });
+  // another owner
+  const { labels } = await runtime.getWorker('a3');
+  await runtime.updateWorker('a3', { labels: { ...labels, owner: 'bea' } });
+  t.is(await create(ada, 'a4', 'scripted'), 201);
+  t.is(await create(bea, 'b1'), 201);
+  t.is(await create(bea, 'b2'), 'LIMIT_REACHED');
+  // a child of an engine
+  await runtime.stopWorker('a2');
+  await runtime.deleteWorker('a2');
+  await runtime.sendInput('a4', { text: 'go' }, { waitMs: 10_000 });
+  t.deepEqual((await runtime.getWorker('child')).labels, { owner: 'ada', workspace: 'default' });
+  t.is(await create(ada, 'a5'), 'LIMIT_REACHED');
 });
 
 test('P59: inputs and creations within a minute are limited for a person, over all sessions and tokens', async (t) => {

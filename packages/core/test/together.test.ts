@@ -21,6 +21,7 @@ import './full-store.test.ts';
 import './growth.test.ts';
 import './handover.test.ts';
 import './history.test.ts';
+import './hostile-archives.test.ts';
 import './id.test.ts';
 import './last-outputs.test.ts';
 import './lent-memory.test.ts';

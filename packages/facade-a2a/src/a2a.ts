@@ -2,8 +2,11 @@ import { hash } from 'node:crypto';
 import type { WorkerDetail } from '@worker-runtime/core';
 import {
   decodedName,
+  FILES_AT_ONCE,
+  fileHeaders,
   methodNotAllowed,
   problemAnswer,
+  Reads,
   routeIn,
   type Serving,
 } from '@worker-runtime/core/plugin-kit';
@@ -43,12 +46,14 @@ const cardAnswer = async (
   });
 };
 
+/** The files of all agents that are read now. */
+const reads = new Reads(FILES_AT_ONCE);
+
 const fileAnswer = async ({ runtime, workerId }: Exchange, digest: string): Promise<Response> => {
-  const { bytes, mediaType } = await runtime.getFile(workerId, digest);
+  const { bytes, mediaType } = await reads.run(() => runtime.getFile(workerId, digest));
   return new Response(new Uint8Array(bytes), {
     headers: {
-      'content-type': mediaType,
-      'content-disposition': 'attachment',
+      ...fileHeaders(mediaType),
       'x-content-type-options': 'nosniff',
       'cache-control': 'private, max-age=31536000, immutable',
     },

@@ -55,6 +55,51 @@ test('P31: agents and tasks out of the scope of a caller are as those that never
   t.is((await runtime.overview('bob')).inputs, 1);
 });
 
+/** Counts the files that are read at once. */
+class Counting extends Runtime {
+  most = 0;
+  #active = 0;
+  override async getFile(workerId: string, digest: string) {
+    this.#active += 1;
+    this.most = Math.max(this.most, this.#active);
+    try {
+      return await super.getFile(workerId, digest);
+    } finally {
+      this.#active -= 1;
+    }
+  }
+}
+
+test('P40, P23: no file is a program in the origin of the server, and a few are read at once', async (t) => {
+  const runtime = new Counting({ engines: [scriptedEngine()] });
+  t.teardown(() => runtime.stop({ deadlineMs: 500 }));
+  await runtime.start();
+  await runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  const handler = a2a(runtime);
+  const answerFor = async (mediaType: string): Promise<Response> => {
+    const { digest } = await runtime.putFile('ada', Buffer.from(`a ${mediaType}`), { mediaType });
+    return handler(new Request(`http://facade.example/agents/ada/files/${digest}`));
+  };
+  for (const [mediaType, served] of [
+    ['text/javascript', 'application/octet-stream'],
+    ['text/html', 'application/octet-stream'],
+    ['image/svg+xml', 'application/octet-stream'],
+    ['image/png', 'image/png'],
+    ['text/plain', 'text/plain; charset=utf-8'],
+  ] as const) {
+    const { headers } = await answerFor(mediaType);
+    t.is(headers.get('content-type'), served);
+    t.is(headers.get('file-media-type'), mediaType);
+    t.is(headers.get('content-disposition'), 'attachment');
+    t.regex(headers.get('content-security-policy') ?? '', /default-src 'none'.*sandbox/);
+  }
+  const { digest } = await runtime.putFile('ada', Buffer.from('again'), { mediaType: 'image/png' });
+  const again = () => handler(new Request(`http://facade.example/agents/ada/files/${digest}`));
+  const answers = await Promise.all(Array.from({ length: 20 }, again));
+  t.true(answers.every(({ status }) => status === 200));
+  t.is(runtime.most, 4);
+});
+
 test('a file that the engine does not take is refused as the protocol says', async (t) => {
   const parrot = engine('parrot', async function* (run) {
     yield { type: 'text', text: inputText(run.input) };

@@ -1,8 +1,12 @@
 import type { ReadResourceResult, Resource, ResourceTemplate } from '@modelcontextprotocol/sdk/types.js';
 import { RuntimeError } from '@worker-runtime/core';
+import { FILES_AT_ONCE, Reads } from '@worker-runtime/core/plugin-kit';
 import type { McpRuntime } from './exchange.ts';
 
 const JSON_TYPE = 'application/json';
+
+/** The files of all sessions that are read now. */
+const reads = new Reads(FILES_AT_ONCE);
 
 /** The resources of each Worker, by templates of RFC 6570. */
 export const RESOURCE_TEMPLATES: readonly ResourceTemplate[] = [
@@ -66,6 +70,6 @@ export const readResource = async (runtime: McpRuntime, uri: string): Promise<Re
   const file = FILE.exec(uri);
   if (!file) throw new RuntimeError('ROUTE_NOT_FOUND', 'No such resource');
   const [, workerId = '', digest = ''] = file;
-  const { bytes, mediaType } = await runtime.getFile(decoded(workerId), decoded(digest));
+  const { bytes, mediaType } = await reads.run(() => runtime.getFile(decoded(workerId), decoded(digest)));
   return { contents: [{ uri, mimeType: mediaType, blob: Buffer.from(bytes).toString('base64') }] };
 };

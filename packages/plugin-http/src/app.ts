@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger, RuntimeError } from '@worker-runtime/core';
-import { methodNotAllowed, STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { methodNotAllowed, Reads, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import type { Access } from './access/access.ts';
 import type { ConnectionLimit } from './access/connection-limit.ts';
 import type { HostCheck } from './access/host-check.ts';
@@ -40,7 +40,6 @@ import type { MountedAnswers } from './streams/mounted-answers.ts';
 import type { StreamResponses } from './streams/stream-responses.ts';
 import { AnswerLimit } from './traffic/answer-limit.ts';
 import type { ByteTotal } from './traffic/byte-total.ts';
-import { Reads } from './traffic/reads.ts';
 import type { Turns } from './traffic/turns.ts';
 
 export interface AppParts {

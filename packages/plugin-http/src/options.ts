@@ -56,7 +56,7 @@ export interface HttpOptions {
   readonly bookmarkMs?: number;
   /** The time after which a client that reads nothing of its answer is disconnected. Default 60 s. */
   readonly stallMs?: number;
-  /** The time that clients have to read the rest of their answers when the runtime stops. Default 1.5 s. */
+  /** The time that clients have to read the rest of their answers when the runtime stops or their authority has ended. Default 1.5 s. */
   readonly drainMs?: number;
 }
 

@@ -125,9 +125,9 @@ export const offerUpgrades = (
       return isWebSocket(request) ? refuse(request, socket, error) : ignore(request, socket, head);
     }
     if (socket.destroyed) return;
-    const release = connections.hold();
+    const release = connections.hold(caller);
     try {
-      if (release === null && isWebSocket(request)) throw connections.heldError;
+      if (release === null && isWebSocket(request)) throw connections.heldErrorFor(caller);
       if (release !== null && take(request, socket, head, caller)) {
         connections.busy(socket);
         socket.once('close', release);

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import type { Permission } from '@worker-runtime/core/scope';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
@@ -225,6 +227,47 @@ test('P70: a stream of a handler is read as fast as its client reads, and a clie
   // what the kernel holds for both ends, and nothing in the process
   t.true(pieces * PIECE.length < 32 * 1_048_576, `${pieces} pieces`);
   t.is(await measured(served, UNREAD), 0);
+});
+
+test('P23: a large answer of a handler counts as a whole until it is read, and all of them stay within the limit', async (t) => {
+  const large = new Uint8Array(32 * 1_048_576);
+  const totalAnswerBytes = 80 * 1_048_576;
+  const served = await mounted(
+    t,
+    () =>
+      new Response(
+        new ReadableStream({
+          start: (stream) => {
+            stream.enqueue(large);
+            stream.close();
+          },
+        }),
+      ),
+    { http: { totalAnswerBytes, stallMs: 600_000 } },
+  );
+  const stall = async (): Promise<Socket> => {
+    const socket = await connectTo(served.url('/'));
+    socket.on('error', () => {});
+    socket.write('GET /v1/runtimes/self/x/notes HTTP/1.1\r\nhost: localhost\r\n\r\n');
+    // the server disconnects one for which it has no room
+    await Promise.race([once(socket, 'readable'), once(socket, 'close')]);
+    return socket;
+  };
+  const sockets = [await stall()];
+  // less by what the buffers of the connection have taken
+  t.true((await measured(served, UNREAD)) > large.length / 2);
+  for (let at = 0; at < 5; at += 1) {
+    sockets.push(await stall());
+    const bytes = await measured(served, UNREAD);
+    t.true(bytes <= totalAnswerBytes, `${bytes} bytes`);
+  }
+  // clients that stall for a second make room for one that reads
+  let whole = 0;
+  while (whole !== large.length)
+    whole = await fetch(served.url('x/notes')).then(
+      async (answer) => (await answer.arrayBuffer().catch(() => ({ byteLength: 0 }))).byteLength,
+    );
+  for (const socket of sockets) socket.destroy();
 });
 
 test('a body that is not bytes, or that fails, ends the connection, and the log has the error', async (t) => {

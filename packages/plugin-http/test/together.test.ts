@@ -7,6 +7,7 @@ import './archives.test.ts';
 import './console.test.ts';
 import './contract.test.ts';
 import './embedder.test.ts';
+import './ended-authority.test.ts';
 import './files.test.ts';
 import './half-closed.test.ts';
 import './hostile.test.ts';

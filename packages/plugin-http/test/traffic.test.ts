@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type PageQuery, Runtime } from '@worker-runtime/core';
@@ -203,6 +204,56 @@ test('P23: streams, sockets and waiting requests leave a tenth of the connection
   }
   for (const socket of held) socket.destroy();
   t.pass();
+});
+
+test('P110: one caller never holds more connections than it leaves to the others, and others always get some', async (t) => {
+  const tokens = ['greedy', 'bob', 'cid'].map(
+    (name) =>
+      ({ name, permission: 'admin', sha256: createHash('sha256').update(name).digest('hex') }) as const,
+  );
+  const { call, web } = await serveAda(t, { http: { connections: 20, tokens } });
+  const open = async (token: string): Promise<{ readonly socket: Socket; readonly text: string }> => {
+    const socket = await connectTo(web.url);
+    const headers = `accept: text/event-stream\r\nauthorization: Bearer ${token}\r\n`;
+    socket.write(ask('/v1/runtimes/self/watch', headers));
+    let text = '';
+    socket.setEncoding('utf8').on('data', (piece: string) => {
+      text += piece;
+    });
+    while (!/event: (?:synced|closing)/.test(text)) await once(socket, 'data');
+    return { socket, text };
+  };
+  /** Opens streams until one is refused. */
+  const openAll = async (token: string): Promise<readonly Socket[]> => {
+    const sockets: Socket[] = [];
+    for (;;) {
+      const { socket, text } = await open(token);
+      if (!text.includes('event: synced')) {
+        t.regex(text, /LIMIT_REACHED/);
+        return sockets;
+      }
+      sockets.push(socket);
+    }
+  };
+  const greedy = await openAll('greedy');
+  t.is(greedy.length, 9);
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+  const body = { text: 'go' };
+  const wait = { prefer: 'wait=60', ...bearer('greedy') };
+  const input = await call('workers/ada/inputs', { method: 'POST', body, headers: wait });
+  t.deepEqual([input.status, input.headers.get('preference-applied')], [202, null]);
+  const waiting = await call(`workers/ada/runs/${input.body.runId}`, { headers: wait });
+  isProblem(t, waiting, 429, 'LIMIT_REACHED');
+  t.deepEqual(waiting.body.details, { limit: 'heldConnectionsOfCaller', value: 9 });
+
+  const bob = await openAll('bob');
+  const cid = await openAll('cid');
+  t.deepEqual([bob.length, cid.length], [5, 2]);
+  t.is((await call('workers', { headers: bearer('greedy') })).status, 200);
+  for (const socket of greedy) socket.destroy();
+  let freed: readonly Socket[] = [];
+  while (freed.length === 0) freed = await openAll('cid');
+  for (const socket of [...bob, ...cid, ...freed]) socket.destroy();
 });
 
 test('P23: connections without a request make room for others', async (t) => {

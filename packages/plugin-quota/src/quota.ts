@@ -31,9 +31,10 @@ class Quota {
     const { by } = this.#settings;
     hooks.opened.tapPromise(() => this.#open());
     // a child belongs to the account of its parent, also if its labels name another
-    hooks.prepare.tapPromise(async (spec) => {
-      if (spec.parent === null) return spec;
-      const { labels } = await runtime.getWorker(spec.parent);
+    hooks.prepare.tapPromise(async (spec, { parent = null }) => {
+      // a change has no parent, and that of the Worker may be deleted
+      if (parent === null) return spec;
+      const { labels } = await runtime.getWorker(parent);
       const { [by]: _, ...others } = spec.labels;
       return { ...spec, labels: { ...others, ...(labels[by] !== undefined && { [by]: labels[by] }) } };
     });

@@ -158,6 +158,20 @@ for (const [name, make] of Object.entries({
     t.is(await second.send('b'), 'completed');
   });
 
+test('P69: a child whose parent was deleted, or is older than the plugin, can be changed', async (t) => {
+  const store = memoryStore();
+  const older = await Runtime.start({ engines: [scriptedEngine()], store });
+  await older.createWorker({ engine: 'scripted', workerId: 'parent', labels: { owner: 'x' } });
+  for (const workerId of ['orphan', 'child'])
+    await older.createWorker({ engine: 'scripted', workerId, parent: 'parent', labels: { owner: 'y' } });
+  await older.stop();
+  const { runtime } = await begin(t, {}, { store });
+  t.deepEqual((await runtime.updateWorker('child', { config: {} })).labels, { owner: 'y' });
+  await runtime.stopWorker('parent');
+  await runtime.deleteWorker('parent');
+  t.deepEqual((await runtime.updateWorker('orphan', { config: {} })).labels, { owner: 'y' });
+});
+
 test('P69: a child belongs to the account of its parent, and a Worker keeps its account', async (t) => {
   const { create, runtime, engine, send } = await begin(t, { by: 'owner', tokensPerDay: 10 });
   await create('a', 'x');

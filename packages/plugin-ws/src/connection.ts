@@ -10,6 +10,7 @@ import { frameOf } from './frames.ts';
 import { BAD_MESSAGES, helloOf } from './hello.ts';
 import type { ResolvedLimits } from './options.ts';
 import type { Sender, SendScheduler } from './send-scheduler.ts';
+import type { SubscriptionShares } from './subscription-shares.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { frameMemory } from './text-frame.ts';
 import type { UnreadBytes } from './upgrade-source.ts';
@@ -21,6 +22,7 @@ export interface ConnectionContext {
   readonly limits: ResolvedLimits;
   readonly frames: FrameCache;
   readonly scheduler: SendScheduler;
+  readonly shares: SubscriptionShares;
   readonly log: Logger;
 }
 
@@ -28,6 +30,8 @@ export interface ConnectionContext {
 export interface Accepted {
   /** The runtime that the connection is about, as its caller may use it. */
   readonly runtime: ServedRuntime;
+  /** The name of the caller; null if callers are not identified. */
+  readonly caller: string | null;
   readonly ws: WebSocket;
   readonly socket: Duplex;
   readonly unread: UnreadBytes;
@@ -77,8 +81,12 @@ export class Connection implements Sender {
   #pingedAt = performance.now();
   #missedPongs = 0;
 
-  constructor(context: ConnectionContext, { runtime, ws, socket, unread }: Accepted, correlationId: string) {
-    const { limits, frames, scheduler } = context;
+  constructor(
+    context: ConnectionContext,
+    { runtime, caller, ws, socket, unread }: Accepted,
+    correlationId: string,
+  ) {
+    const { limits, frames, scheduler, shares } = context;
     this.#context = context;
     this.#ws = ws;
     this.#socket = socket;
@@ -88,6 +96,7 @@ export class Connection implements Sender {
       runtime,
       frames,
       limit: limits.subscriptions,
+      take: () => shares.take(runtime, caller),
       due: () => scheduler.add(this),
       failed: (cause) => this.#logError(cause),
       moved: () => this.finish('RUNTIME_MOVED'),
@@ -145,6 +154,20 @@ export class Connection implements Sender {
   finish(reason: ErrorCode): void {
     this.#finishing ??= reason;
     this.#context.scheduler.add(this);
+  }
+
+  /**
+   * Sends nothing more but the `closing` frame, and closes. A client that has not read what it was sent by the time that clients have
+   * when the runtime stops is disconnected.
+   */
+  cutOff(reason: ErrorCode): void {
+    this.#subscriptions.close();
+    this.finish(reason);
+    setTimeout(() => {
+      if (this.#isClosed) return;
+      this.#log('info', undefined, 'disconnected a client that stopped reading');
+      this.terminate();
+    }, this.#context.limits.drainMs).unref();
   }
 
   /** Destroys the socket without a close frame. */
@@ -236,7 +259,8 @@ export class Connection implements Sender {
     this.#hold(0);
     this.#releaseLeft();
     const hasReplies = this.#received.length + this.#replies.length + this.#pongs.length > 0;
-    if (this.#subscriptions.hasNext || hasReplies) this.#context.scheduler.add(this);
+    if (this.#subscriptions.hasNext || hasReplies || this.#finishing !== null)
+      this.#context.scheduler.add(this);
   };
 
   /** Gives back the memory of frames that have left the process. */
@@ -260,8 +284,7 @@ export class Connection implements Sender {
       this.#badMessages += 1;
       this.#refuse(error, {});
       if (this.#badMessages >= BAD_MESSAGES) {
-        this.#subscriptions.close();
-        this.finish('INVALID_REQUEST');
+        this.cutOff('INVALID_REQUEST');
         return;
       }
     }

@@ -11,7 +11,7 @@ export interface WsLimits {
   readonly bookmarkMs?: number;
   /** The longest time that a client may leave a write unread; then the socket is closed with 1013. Default 60 s. */
   readonly stallMs?: number;
-  /** The time that clients have to read what is due and close when the runtime stops. Default 1.5 s. */
+  /** The time that clients have to read the rest and close when the runtime stops or their authority has ended. Default 1.5 s. */
   readonly drainMs?: number;
 }
 

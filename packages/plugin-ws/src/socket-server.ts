@@ -9,6 +9,7 @@ import { assertHandshake, isForStream, isHandshake } from './handshake.ts';
 import { SUBPROTOCOL } from './hello.ts';
 import { type ResolvedLimits, resolveLimits, type WsLimits } from './options.ts';
 import { SendScheduler } from './send-scheduler.ts';
+import { SubscriptionShares } from './subscription-shares.ts';
 import type { Upgrade, UpgradeSource } from './upgrade-source.ts';
 
 /** Limits the fragments of one message: short messages need few. The types of ws lack these options. */
@@ -31,6 +32,7 @@ export class SocketServer {
       limits: this.#limits,
       frames: new FrameCache(),
       scheduler: new SendScheduler(),
+      shares: new SubscriptionShares(),
       log,
     };
     this.#server = serverOf(this.#limits);
@@ -59,15 +61,15 @@ export class SocketServer {
     this.#connections.close();
   }
 
-  #accept({ request, socket, head, served, unread, whenAuthorityEnds }: Upgrade): boolean {
+  #accept({ request, socket, head, served, caller, unread, whenAuthorityEnds }: Upgrade): boolean {
     if (!isForStream(request) || !isHandshake(request)) return false;
     if (served === null) throw new RuntimeError('RUNTIME_NOT_FOUND');
     assertHandshake(request, served);
     this.#server.handleUpgrade(request, socket, head, (ws) => {
-      const accepted = { runtime: served, ws, socket, unread };
+      const accepted = { runtime: served, caller: caller.name, ws, socket, unread };
       const connection = new Connection(this.#context, accepted, randomUUID());
       this.#connections.add(connection);
-      whenAuthorityEnds(() => connection.finish('AUTHORITY_EXPIRED'));
+      whenAuthorityEnds(() => connection.cutOff('AUTHORITY_EXPIRED'));
     });
     return true;
   }

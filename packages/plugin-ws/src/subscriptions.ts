@@ -10,17 +10,21 @@ export interface SubscriptionsOptions {
   readonly runtime: ServedRuntime;
   readonly frames: FrameCache;
   readonly limit: number;
+  /** Takes a subscription of the runtime for the caller, and returns the function that gives it back. @throws LIMIT_REACHED */
+  readonly take: () => () => void;
   /** Called when something may be due. */
   readonly due: () => void;
-  /** Logs the error of a subscription, and returns what the client receives of it. */
   /** Called when another process serves the runtime now, and the socket with it. */
   readonly moved: () => void;
+  /** Logs the error of a subscription, and returns what the client receives of it. */
   readonly failed: (cause: unknown) => { readonly error: RuntimeError; readonly correlationId: string };
 }
 
 /** A subscription and its state in the send order of its socket. */
 interface SendSlot {
   readonly subscription: Subscription;
+  /** Gives the subscription back to the runtime. */
+  readonly giveBack: () => void;
   /** A frame that was read from the store and is not sent yet. */
   ready: Buffer | null;
   isReading: boolean;
@@ -65,17 +69,32 @@ export class Subscriptions {
     { deltas, cursors }: { readonly deltas: boolean; readonly cursors: boolean },
   ): Promise<void> {
     this.#assertFree(worker);
-    const { runtime, frames } = this.#options;
-    const stream = await runtime.openStream(worker, { deltas, ...(after !== undefined && { after }) });
-    if (this.#isClosed) return stream.close();
-    this.#add((due) => new WorkerSubscription({ worker, stream, frames, cursors, due }));
+    const { runtime, frames, take } = this.#options;
+    const giveBack = take();
+    try {
+      const stream = await runtime.openStream(worker, { deltas, ...(after !== undefined && { after }) });
+      if (!this.#isClosed)
+        return this.#add(giveBack, (due) => new WorkerSubscription({ worker, stream, frames, cursors, due }));
+      stream.close();
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+    giveBack();
   }
 
   /** @throws INVALID_REQUEST there is a watch · LIMIT_REACHED · the errors of `openWatch` */
   watch(after: Cursor | undefined, batches: boolean): void {
     this.#assertFree(undefined);
-    const stream = this.#options.runtime.openWatch(after === undefined ? {} : { after });
-    this.#add((due) => new WatchSubscription(stream, batches, due));
+    const { runtime, take } = this.#options;
+    const giveBack = take();
+    try {
+      const stream = runtime.openWatch(after === undefined ? {} : { after });
+      this.#add(giveBack, (due) => new WatchSubscription(stream, batches, due));
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
   }
 
   /** Closes and removes a subscription, if it exists. */
@@ -85,6 +104,7 @@ export class Subscriptions {
     this.#slots.delete(worker);
     if (slot.isDue) this.#due.splice(this.#due.indexOf(slot), 1);
     slot.subscription.close();
+    slot.giveBack();
   }
 
   /** Closes all subscriptions. */
@@ -199,7 +219,7 @@ export class Subscriptions {
     }
   }
 
-  #add(subscribe: (due: () => void) => Subscription): void {
+  #add(giveBack: () => void, subscribe: (due: () => void) => Subscription): void {
     const due = (): void => {
       if (!this.#isCurrent(slot) || slot.isReading) return;
       this.#setDue(slot);
@@ -207,6 +227,7 @@ export class Subscriptions {
     };
     const slot: SendSlot = {
       subscription: subscribe(due),
+      giveBack,
       ready: null,
       isReading: false,
       isDue: false,

@@ -17,6 +17,8 @@ export interface Upgrade {
   readonly head: Buffer;
   /** The runtime that the path names, as the caller may use it; null if the path names none. */
   readonly served: ServedRuntime | null;
+  /** The sender. Its name is null if the source does not identify its callers. */
+  readonly caller: { readonly name: string | null };
   readonly unread: UnreadBytes;
   /** Calls back when the authority of the caller ends. */
   readonly whenAuthorityEnds: (ended: () => void) => void;

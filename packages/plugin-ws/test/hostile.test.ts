@@ -277,6 +277,53 @@ test('P23: subscriptions beyond the limit of a socket, or of the runtime, are re
   t.pass();
 });
 
+test('P110: one caller never has more subscriptions than it leaves to the others, over all of its sockets', async (t) => {
+  const sha256 = (token: string): string => createHash('sha256').update(token).digest('hex');
+  const tokens = ['greedy', 'bob'].map(
+    (name) => ({ name, sha256: sha256(name), permission: 'observe' }) as const,
+  );
+  const { url, runtime } = await serve(t, { http: { tokens }, limits: { subscriptions: 8 } });
+  const workers = Array.from({ length: 8 }, (_, at) => `w${at}`);
+  for (const workerId of workers) await runtime.createWorker({ engine: 'speaker', workerId });
+  const open = async (token: string): Promise<WsClient> => {
+    const headers = { authorization: `Bearer ${token}` };
+    const client = new WsClient(new WebSocket(url(), SUBPROTOCOL, { headers }));
+    await client.until(({ type }) => type === 'hello');
+    return client;
+  };
+  const subscribe = async (client: WsClient, worker: string) => {
+    client.ask({ op: 'subscribe', worker });
+    const [last] = (await client.until(({ type }) => type === 'snapshot' || type === 'error')).slice(-1);
+    return last?.data;
+  };
+  const greedy = [await open('greedy'), await open('greedy')] as const;
+  for (const [at, worker] of workers.slice(0, 4).entries())
+    t.is((await subscribe(greedy[at % 2 === 0 ? 0 : 1], worker))?.type, 'snapshot');
+  const refusal = {
+    type: 'error',
+    code: 'LIMIT_REACHED',
+    details: { limit: 'subscriptionsOfCaller', value: 4 },
+  };
+  t.like(await subscribe(greedy[0], 'w4'), refusal);
+  greedy[1].ask({ op: 'watch' });
+  t.like((await greedy[1].until(({ type }) => type === 'error')).at(-1)?.data, { ...refusal, watch: true });
+
+  const bob = await open('bob');
+  for (const worker of ['w0', 'w1']) t.is((await subscribe(bob, worker))?.type, 'snapshot');
+  t.like(await subscribe(bob, 'w2'), {
+    type: 'error',
+    details: { limit: 'subscriptionsOfCaller', value: 2 },
+  });
+  greedy[0].ask({ op: 'unsubscribe', worker: 'w0' });
+  await greedy[0].until(({ type }) => type === 'unsubscribed');
+  t.is((await subscribe(bob, 'w2'))?.type, 'snapshot');
+  await greedy[1].close();
+  let last = await subscribe(greedy[0], 'w5');
+  // the server notices the disconnection a little later
+  while (last?.type === 'error') last = await subscribe(greedy[0], 'w5');
+  t.is(last?.type, 'snapshot');
+});
+
 test('P23: a silent peer is disconnected after two missed pongs, one that answers is not', async (t) => {
   const { url, logged } = await serve(t, { ws: { pingMs: 200 } });
   const silent = await RawPeer.open(url());

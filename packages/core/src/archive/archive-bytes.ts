@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
-import { RuntimeError } from '../contracts/runtime-error.ts';
+import { payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
+import { isArchiveHead } from './archive-head.ts';
 import type { ArchiveHead, ArchiveItem } from './archive-item.ts';
 import { ByteReader } from './byte-reader.ts';
 
@@ -89,22 +90,25 @@ async function* checkedBytes(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<
 
 type EncodedHead = ArchiveHead & { readonly body: number };
 
-const decodeHead = (line: Uint8Array): EncodedHead => {
+const decodeHead = (line: Uint8Array, bodyBytes: number): EncodedHead => {
+  let head: EncodedHead;
   try {
-    const head = JSON.parse(Buffer.from(line).toString()) as EncodedHead;
-    const { kind, body } = head;
-    if (typeof kind === 'string' && Number.isInteger(body) && body >= 0 && body <= BODY_BYTES) return head;
+    head = JSON.parse(Buffer.from(line).toString()) as EncodedHead;
+    if (!isArchiveHead({ ...head })) throw new Error('a member is missing or has another form');
   } catch (cause) {
     throw corrupt('an item cannot be read', cause);
   }
-  throw corrupt('an item is not valid');
+  const { body } = head;
+  if (!Number.isSafeInteger(body) || body < 0) throw corrupt('an item is not valid');
+  if (body > bodyBytes) throw payloadTooLarge('archiveItemBytes', bodyBytes);
+  return head;
 };
 
-async function* itemsIn(reader: ByteReader): AsyncGenerator<ArchiveItem> {
+async function* itemsIn(reader: ByteReader, bodyBytes: number): AsyncGenerator<ArchiveItem> {
   for (;;) {
     const line = await reader.line(HEAD_BYTES);
     if (line === null) throw corrupt('it has no end');
-    const head = decodeHead(line);
+    const head = decodeHead(line, bodyBytes);
     const body = await reader.take(head.body);
     if (body === null) throw corrupt('an item is cut');
     yield { ...head, body };
@@ -116,10 +120,12 @@ async function* itemsIn(reader: ByteReader): AsyncGenerator<ArchiveItem> {
 
 /**
  * Decodes the bytes of an archive, step by step, and returns its digest. The last items may come before the digest was compared: they count
- * once the iteration has ended. @throws ARCHIVE_CORRUPT · VERSION_UNSUPPORTED
+ * once the iteration has ended. `bodyBytes` is the largest body of an item, which is held in memory.
+ * @throws ARCHIVE_CORRUPT · VERSION_UNSUPPORTED · PAYLOAD_TOO_LARGE
  */
 export async function* decodeArchive(
   chunks: AsyncIterable<Uint8Array>,
+  bodyBytes = BODY_BYTES,
 ): AsyncGenerator<ArchiveItem, string, void> {
   const gunzip = createGunzip();
   let digest = '';
@@ -130,7 +136,7 @@ export async function* decodeArchive(
   // the loop below throws the same error
   reading.catch(() => {});
   try {
-    yield* itemsIn(new ByteReader(gunzip as AsyncIterable<Buffer>));
+    yield* itemsIn(new ByteReader(gunzip as AsyncIterable<Buffer>), bodyBytes);
     await reading;
     return digest;
   } catch (error) {

@@ -13,9 +13,9 @@ export interface WorkerArchive {
   readonly worker: ArchivedLog;
 }
 
-/** @throws ARCHIVE_CORRUPT · VERSION_UNSUPPORTED · INVALID_REQUEST it is not the archive of one Worker */
-export const checkWorkerArchive = async (bytes: ArchiveBytes): Promise<WorkerArchive> => {
-  const archive = await checkArchive(bytes);
+/** @throws ARCHIVE_CORRUPT · VERSION_UNSUPPORTED · PAYLOAD_TOO_LARGE · INVALID_REQUEST it is not the archive of one Worker */
+export const checkWorkerArchive = async (bytes: ArchiveBytes, bodyBytes?: number): Promise<WorkerArchive> => {
+  const archive = await checkArchive(bytes, bodyBytes);
   const { first: worker, beginning, end } = archive;
   if (beginning.content === 'worker' && worker !== null && end.workers === 1)
     return { bytes, archive, worker };

@@ -50,6 +50,8 @@ export type Command = { readonly settled: Promise<'done' | 'refused'> } & (
   /** `claims` are the resources that the Worker will hold again. They are private, unlike their names. */
   | (OfWorker & { readonly type: 'worker.resume'; readonly claims: readonly Claim[] })
   | (OfWorker & { readonly type: 'worker.delete' })
+  /** A stopped Worker that comes back from an archive. `worker` has the facts of the archive. */
+  | (OfWorker & { readonly type: 'worker.import' })
   /** The events up to `throughSeq` leave the store, because the file `archive` has them. */
   | (OfWorker & { readonly type: 'history.remove'; readonly throughSeq: number; readonly archive: string })
   | { readonly type: 'bundle.put'; readonly digest: string; readonly bundle: JsonValue }

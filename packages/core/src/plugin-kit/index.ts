@@ -100,6 +100,7 @@ export { descriptorLimit } from './descriptor-limit.ts';
 export { encodedForms } from './encoded-forms.ts';
 export type { FacadePlace, FacadePlugin, Serving } from './facade-plugin.ts';
 export { decodedName, jsonBody, problemAnswer, refuse, routeIn } from './fetch-answer.ts';
+export { BYTES_TYPE, FILES_AT_ONCE, fileHeaders, SHOWN_TYPES } from './file-answer.ts';
 export { STATUS_OF } from './http-status.ts';
 export { type LogEnd, readLogEnd } from './log-end.ts';
 export {
@@ -125,6 +126,7 @@ export { orQuiet } from './or-quiet.ts';
 export { priceList } from './price-list.ts';
 export { allowOf, methodNotAllowed, PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
 export { ProcessGroup, type Program } from './process-group.ts';
+export { Reads } from './reads.ts';
 export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
 export {
@@ -142,5 +144,6 @@ export {
   stringOf,
   wholeNumberFrom,
 } from './shape.ts';
+export { Shares } from './shares.ts';
 export { QUIET_FRAME, type SseAnswer, sseAnswer } from './sse-answer.ts';
 export { StateWriter, type StateWriterOptions } from './state-writer.ts';

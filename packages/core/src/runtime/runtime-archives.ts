@@ -5,6 +5,7 @@ import { checkWorkerArchive, importWorker, type WorkerArchive } from '../archive
 import { checkCall } from '../commands/requests.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { Hooks } from '../contracts/hooks.ts';
+import type { Limits } from '../contracts/limits.ts';
 import type { Page, WorkerDetail } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type {
@@ -18,6 +19,7 @@ import type {
 } from '../contracts/served-archives.ts';
 import type { CallOptions } from '../contracts/served-runtime.ts';
 import { remove } from '../domain/decide.ts';
+import { growthBetween } from '../domain/growth.ts';
 import { emptyState } from '../domain/state.ts';
 import { mintId } from '../id.ts';
 import { decodeWorkersCursor } from '../log/cursor.ts';
@@ -26,9 +28,13 @@ import { loadWorker } from '../workers/loading.ts';
 import { detailOf, factsOf } from '../workers/views.ts';
 import { Worker } from '../workers/worker.ts';
 import { ArchiveGate } from './archive-gate.ts';
+import { archivedWorker } from './archived-worker.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Parts } from './parts.ts';
 import { type HistoryOptions, WorkerHistory } from './worker-history.ts';
+
+/** The largest item of an archive that is put back, unless files may be larger: a part of the lines, a state or the keys. */
+const ITEM_BYTES = 16_777_216;
 
 /** The stopped Workers that one page looks at: their states may have to be parsed. */
 const LOOKED_AT = 1_000;
@@ -52,13 +58,15 @@ export class RuntimeArchives implements ServedArchives {
   readonly #lifecycle: Pick<Lifecycle, 'opened' | 'running'>;
   readonly #hooks: Hooks;
   readonly #clock: Clock;
+  readonly #limits: Limits;
   readonly #gate = new ArchiveGate();
   readonly #history: WorkerHistory;
   /** The last import. One at a time, because a store notes one. */
   #importing: Promise<unknown> = Promise.resolve();
 
-  constructor(options: Omit<HistoryOptions, 'gate'>) {
+  constructor({ limits, ...options }: Omit<HistoryOptions, 'gate'> & { readonly limits: Limits }) {
     const { lifecycle, hooks, clock } = options;
+    this.#limits = limits;
     this.#lifecycle = lifecycle;
     this.#hooks = hooks;
     this.#clock = clock;
@@ -138,10 +146,26 @@ export class RuntimeArchives implements ServedArchives {
 
   async put(archive: Uint8Array): Promise<WorkerDetail> {
     const parts = this.#lifecycle.running();
-    const checked = await checkWorkerArchive(async function* () {
-      yield archive;
-    });
-    const importing = this.#importing.then(() => this.#put(parts, checked));
+    const limits = this.#limits;
+    const checked = await checkWorkerArchive(
+      async function* () {
+        yield archive;
+      },
+      Math.max(limits.fileBytes, ITEM_BYTES),
+    );
+    const { facts, state } = await archivedWorker(checked, limits);
+    const { workerId } = facts;
+    const command = { type: 'worker.import', workerId, worker: facts } as const;
+    const importing = this.#importing.then(() =>
+      admitted(this.#hooks.admit, command, async () => {
+        const release = parts.workers.states.reserve(Math.max(0, growthBetween(null, state)));
+        try {
+          return await this.#put(this.#lifecycle.running(), checked);
+        } finally {
+          release();
+        }
+      }),
+    );
     this.#importing = importing.catch(() => {});
     return importing;
   }

@@ -206,6 +206,7 @@ export class Runtime implements ServedRuntime {
       report: this.#diagnostics.report,
     });
     this.archives = new RuntimeArchives({
+      limits: this.limits,
       lifecycle: this.#lifecycle,
       hooks: this.#hooks,
       clock,

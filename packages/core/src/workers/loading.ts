@@ -14,7 +14,7 @@ const nextMacrotask = (): Promise<void> => new Promise((done) => setImmediate(do
 const READ = { count: 1_000, bytes: 262_144, direction: 'forward' } as const;
 
 /** Returns the state from which the lines of a log are folded: that of its base, or none. */
-const beginningOf = (
+export const beginningOf = (
   { workerId, log }: Pick<StoredLog, 'workerId' | 'log'>,
   base: Snapshot | null,
 ): WorkerState => {

@@ -1,7 +1,8 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { RuntimeError } from '@worker-runtime/core';
-import { descriptorLimit } from '@worker-runtime/core/plugin-kit';
+import { descriptorLimit, Shares } from '@worker-runtime/core/plugin-kit';
+import type { Caller } from './caller.ts';
 
 /** The number of connections beyond the limit that still receive an error answer. Any further one is closed at once. */
 const ANSWERED_REFUSALS = 64;
@@ -20,19 +21,18 @@ export type CutSlowest = () => Socket | null;
  */
 export class ConnectionLimit {
   readonly limit: number;
-  /** The most connections that may be held at once by streams, sockets and requests that wait. */
-  readonly heldLimit: number;
+  /** The connections that streams, sockets and requests that wait may hold at once. */
+  readonly #held: Shares;
   readonly #open = new Set<Socket>();
   readonly #refused = new WeakSet<Socket>();
   /** The connections without a request, with the time of their last one; the longest quiet connection comes first. */
   readonly #quiet = new Map<Socket, number>();
   readonly #cutSlowest: readonly CutSlowest[];
-  #held = 0;
 
   constructor(limit: number, cutSlowest: readonly CutSlowest[] = []) {
     const most = Math.floor(descriptorLimit() * SHARE) - ANSWERED_REFUSALS;
     this.limit = Math.min(limit, Math.max(FEWEST, most));
-    this.heldLimit = Math.max(1, this.limit - Math.ceil(this.limit / 10));
+    this.#held = new Shares(Math.max(1, this.limit - Math.ceil(this.limit / 10)));
     this.#cutSlowest = cutSlowest;
   }
 
@@ -76,29 +76,29 @@ export class ConnectionLimit {
     });
   }
 
-  /** Returns the error for a stream, a socket or a wait beyond the limit. */
-  get heldError(): RuntimeError {
-    return new RuntimeError(
-      'LIMIT_REACHED',
-      'The server has too many open streams, sockets and waiting requests',
-      {
-        details: { limit: 'heldConnections', value: this.heldLimit },
-      },
-    );
+  /** Returns the error for a stream, a socket or a wait of a caller for which `hold` returned null. */
+  heldErrorFor({ name }: Pick<Caller, 'name'>): RuntimeError {
+    const { isFull, limit } = this.#held;
+    return isFull
+      ? new RuntimeError(
+          'LIMIT_REACHED',
+          'The server has too many open streams, sockets and waiting requests',
+          { details: { limit: 'heldConnections', value: limit } },
+        )
+      : new RuntimeError(
+          'LIMIT_REACHED',
+          'You have as many open streams, sockets and waiting requests as are left for other callers',
+          { details: { limit: 'heldConnectionsOfCaller', value: this.#held.of(name) } },
+        );
   }
 
   /**
-   * Counts a stream, a socket or a waiting request, which holds its connection. Returns the function that ends this, or
-   * null at the limit: a tenth of the connections is kept for other requests.
+   * Counts a stream, a socket or a waiting request of a caller, which holds its connection. Returns the function that ends this, or
+   * null at the limit: a tenth of the connections is kept for other requests, and of the rest as many for other callers as the
+   * caller has.
    */
-  hold(): (() => void) | null {
-    if (this.#held >= this.heldLimit) return null;
-    this.#held += 1;
-    let isHeld = true;
-    return () => {
-      if (isHeld) this.#held -= 1;
-      isHeld = false;
-    };
+  hold({ name }: Pick<Caller, 'name'>): (() => void) | null {
+    return this.#held.take(name);
   }
 
   #makeRoom(): void {

@@ -156,8 +156,8 @@ export class Exchanges {
     const { connections } = this.#parts;
     try {
       // the answer may be a stream or a long wait, which only its head tells
-      const release = connections.hold();
-      if (release === null) throw connections.heldError;
+      const release = connections.hold(request.caller);
+      if (release === null) throw connections.heldErrorFor(request.caller);
       const { raw } = reply;
       // the bytes of the answer belong to the runtime, so no closing frame can be put between them
       const stopWait = whenToCut(upstream, request.caller, () => raw.destroy());

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { InputReceipt, WorkerInput } from '@worker-runtime/core';
+import { whenAuthorityEnds } from '../access/caller.ts';
 import { traceOf } from '../logging/trace-context.ts';
 import type { HttpReply } from '../message/http-reply.ts';
 import type { HttpRequest } from '../message/http-request.ts';
@@ -37,14 +38,20 @@ export const commandRoutes: Routes = (app, { connections }) => {
 
   /**
    * Counts a request that waits for a run, until it is answered. Returns a signal that aborts when the caller disconnects
-   * before it has its answer, or null at the limit.
+   * before it has its answer, or when its authority ends, or null at the limit.
    */
-  const beginWait = ({ raw: { socket } }: HttpRequest, { raw }: HttpReply): AbortSignal | null => {
-    const release = connections.hold();
+  const beginWait = ({ raw: { socket }, caller }: HttpRequest, { raw }: HttpReply): AbortSignal | null => {
+    const release = connections.hold(caller);
     if (release === null) return null;
     const disconnected = disconnectionOf(socket);
+    const forget = whenAuthorityEnds(caller, () => {
+      // the next request of the connection may be one of another caller
+      disconnections.delete(socket);
+      disconnected.abort();
+    });
     raw.on('close', () => {
       release();
+      forget();
       if (!raw.writableFinished) disconnected.abort();
     });
     return disconnected.signal;
@@ -72,7 +79,7 @@ export const commandRoutes: Routes = (app, { connections }) => {
   app.get('/workers/:w/runs/:run', OBSERVE, async (request, reply) => {
     const waitMs = waitMsOf(request.headers.prefer);
     const signal = waitMs > 0 ? beginWait(request, reply) : null;
-    if (waitMs > 0 && !signal) throw connections.heldError;
+    if (waitMs > 0 && !signal) throw connections.heldErrorFor(request.caller);
     const waiting = { waitMs, ...(signal && { signal }) };
     if (signal) reply.header('preference-applied', `wait=${waitMs / 1_000}`);
     return reply.send(

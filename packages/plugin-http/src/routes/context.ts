@@ -1,10 +1,10 @@
+import type { Reads } from '@worker-runtime/core/plugin-kit';
 import type { ConnectionLimit } from '../access/connection-limit.ts';
 import type { Directory } from '../directory.ts';
 import type { HttpRequest } from '../message/http-request.ts';
 import type { RoutePlace } from '../route-table.ts';
 import type { MountedAnswers } from '../streams/mounted-answers.ts';
 import type { StreamResponses } from '../streams/stream-responses.ts';
-import type { Reads } from '../traffic/reads.ts';
 
 /** The services that routes use. */
 export interface RouteContext {

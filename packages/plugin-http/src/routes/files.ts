@@ -1,13 +1,6 @@
-import { Reads } from '../traffic/reads.ts';
+import { FILES_AT_ONCE, fileHeaders, Reads } from '@worker-runtime/core/plugin-kit';
 import { Query } from '../wire/query.ts';
-import { servedTypeOf } from '../wire/served-media.ts';
 import { pathParameter, type Routes } from './context.ts';
-
-/** Blocks everything, for a browser that shows a file although it is an attachment. */
-const POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox";
-
-/** The most files that are read at once. Each may have `fileBytes`. */
-const FILES_AT_ONCE = 4;
 
 /** Returns the media type of a body, without its parameters. */
 const mediaTypeOf = (contentType: string | undefined): string =>
@@ -31,13 +24,8 @@ export const fileRoutes: Routes = (app) => {
   app.get('/workers/:w/files/:digest', { permission: 'observe' }, async (request, reply) => {
     const [workerId, digest] = [pathParameter(request, 'w'), pathParameter(request, 'digest')];
     const { bytes, mediaType } = await reads.run(() => request.served.getFile(workerId, digest));
-    reply.headers({
-      'content-disposition': 'attachment',
-      'content-security-policy': POLICY,
-      'cross-origin-resource-policy': 'same-site',
-      'file-media-type': mediaType,
-    });
+    reply.headers(fileHeaders(mediaType));
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return reply.type(servedTypeOf(mediaType)).send(buffer);
+    return reply.send(buffer);
   });
 };

@@ -1,9 +1,8 @@
 import { type ErrorCode, type JsonObject, type Limits, version } from '@worker-runtime/core';
-import { PROBLEM_TYPE, STATUS_OF } from '@worker-runtime/core/plugin-kit';
+import { BYTES_TYPE, PROBLEM_TYPE, STATUS_OF } from '@worker-runtime/core/plugin-kit';
 import type { Embedder } from '../embedder.ts';
 import type { DescribedRoute } from '../route-table.ts';
 import { JSON_TYPE, NDJSON_TYPE, SSE_TYPE } from '../wire/accept.ts';
-import { BYTES_TYPE } from '../wire/served-media.ts';
 import { acrossSchemas } from './across.ts';
 import type { Bounds } from './bounds.ts';
 import { cursor } from './cursor.ts';

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '@worker-runtime/core';
-import { BYTES_TYPE, SHOWN_TYPES } from '../wire/served-media.ts';
+import { BYTES_TYPE, SHOWN_TYPES } from '@worker-runtime/core/plugin-kit';
 import type { Operation, SuccessAnswer } from './operation.ts';
 
 const KEY_ERRORS: readonly ErrorCode[] = ['IDEMPOTENCY_MISMATCH', 'IDEMPOTENCY_IN_FLIGHT'];

@@ -54,18 +54,29 @@ class MountedAnswer {
       if (done) break;
       if (!(value instanceof Uint8Array))
         throw new TypeError('The body of a mounted handler must have bytes');
+      await this.#room(value.length);
       for (let at = 0; at < value.length && !this.#isClosed; at += WRITE_BYTES)
-        await this.#write(value.subarray(at, at + WRITE_BYTES));
+        await this.#write(value.subarray(at, at + WRITE_BYTES), value.length - at);
     }
     if (!this.#isClosed) this.#raw.end();
     await this.#closed;
   }
 
-  async #write(bytes: Uint8Array): Promise<void> {
+  /** Waits for room for a piece. A large one would fill the memory while it waits. @throws LIMIT_REACHED */
+  async #room(bytes: number): Promise<void> {
     // the wait ends, since clients that stall are disconnected
-    while (!this.#isClosed && !this.#answers.hasRoom(bytes.length)) await delay(ROOM_MS);
-    if (this.#isClosed) return;
-    this.#answers.hold(this.#transfer, bytes.length);
+    while (!this.#isClosed && !this.#answers.hasRoom(bytes)) {
+      if (bytes > WRITE_BYTES)
+        throw new RuntimeError('LIMIT_REACHED', 'The answers of all clients are too large together', {
+          details: { limit: 'totalAnswerBytes', value: this.#answers.limit },
+        });
+      await delay(ROOM_MS);
+    }
+  }
+
+  /** Writes a part of a piece. `held` is the rest of the piece, which stays in memory until all of it is written. */
+  async #write(bytes: Uint8Array, held: number): Promise<void> {
+    this.#answers.hold(this.#transfer, held);
     const flushed = new Promise<void>((resolve) => void this.#raw.write(bytes, () => resolve()));
     await Promise.race([flushed, this.#closed]);
     this.#answers.release(this.#transfer);
@@ -108,8 +119,8 @@ export class MountedAnswers {
     handle: (ending: AbortSignal) => Response | Promise<Response>,
   ): Promise<HttpReply> {
     // the answer may be a stream or a long wait, which only the handler knows
-    const release = this.#connections.hold();
-    if (release === null) throw this.#connections.heldError;
+    const release = this.#connections.hold(request.caller);
+    if (release === null) throw this.#connections.heldErrorFor(request.caller);
     const ending = new AbortController();
     this.#endings.add(ending);
     const { raw } = reply;

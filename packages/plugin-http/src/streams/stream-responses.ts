@@ -11,6 +11,8 @@ import type { StreamSource } from './stream-source.ts';
 export interface StreamLimits {
   /** The time without output after which a stream sends its position. */
   readonly bookmarkMs: number;
+  /** The time in which a client whose authority has ended has to read its last write and the closing frame. */
+  readonly drainMs: number;
 }
 
 /** The time after which a stream asks again for room when the answers of all clients have reached their limit. */
@@ -32,6 +34,8 @@ class StreamResponse {
   #isClosed = false;
   #isDue = false;
   #finishing: ErrorCode | null = null;
+  /** True if what is due is not sent any more. */
+  #isCut = false;
   #wake: () => void = () => {};
 
   constructor(
@@ -61,6 +65,13 @@ class StreamResponse {
     this.#wake();
   }
 
+  /** Sends nothing more but the closing frame with the reason. A client that does not read is disconnected after `drainMs`. */
+  cutOff(reason: ErrorCode): void {
+    this.#isCut = true;
+    this.finish(reason);
+    setTimeout(() => this.destroy(), this.#limits.drainMs).unref();
+  }
+
   destroy(): void {
     this.#raw.destroy();
   }
@@ -86,6 +97,7 @@ class StreamResponse {
       this.#isDue = false;
       if (!this.#hasRoom) await this.#room();
       const bytes = await this.#source.next(WRITE_BYTES, this.#due);
+      if (this.#isCut) return this.#finishing;
       if (bytes !== null) {
         if (await this.#write(bytes)) this.#source.sent();
         continue;
@@ -185,10 +197,10 @@ export class StreamResponses {
       source.close();
       return reply.send();
     }
-    const release = this.#connections.hold();
+    const release = this.#connections.hold(request.caller);
     if (release === null) {
       source.close();
-      throw this.#connections.heldError;
+      throw this.#connections.heldErrorFor(request.caller);
     }
     request.isStream = true;
     reply.hijack();
@@ -198,7 +210,7 @@ export class StreamResponses {
       this.#log.info({ correlationId: request.id }, 'disconnected a client that stopped reading'),
     );
     const response = new StreamResponse(source, raw, this.#limits, this.#answers, transfer);
-    const forget = whenAuthorityEnds(request.caller, () => response.finish('AUTHORITY_EXPIRED'));
+    const forget = whenAuthorityEnds(request.caller, () => response.cutOff('AUTHORITY_EXPIRED'));
     const done = response
       .run((error) =>
         this.#log.error({ correlationId: request.id, code: error.code, err: error }, 'a stream failed'),
