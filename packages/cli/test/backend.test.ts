@@ -162,7 +162,7 @@ test('policy explain prints the decision and its rule', async (t) => {
       allowance: { tools: ['read'], claims: [] },
     },
   ];
-  await writeFile(join(place, 'policy.json'), JSON.stringify({ grants }));
+  await writeFile(join(place, 'policy.json'), JSON.stringify({ grants }), { mode: 0o644 });
   const explain = (...args: readonly string[]) => run(t, place, ['policy', 'explain', ...args]);
   const ada = await explain('--as', 'ada', '--group', 'team-a', '--workspace', 'acme');
   t.is(
@@ -189,7 +189,7 @@ test('policy explain prints the decision and its rule', async (t) => {
   );
   const broken = await explain('--as', 'eve', '--policy', 'nowhere.json');
   t.is(broken.code, 2);
-  t.regex(broken.stderr, /cannot be read/);
+  t.regex(broken.stderr, /cannot be opened \(ENOENT\)/);
 });
 
 test('login and logout take the answer of a proxy for none, follow no redirect, and keep a token that may be valid', async (t) => {

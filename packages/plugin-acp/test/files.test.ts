@@ -207,7 +207,7 @@ test('P19: an agent gets no variable that is not named, and variables from files
   process.env.ACP_TEST_CANARY = 'canary-of-the-runtime';
   const folder = await mkdtemp(join(tmpdir(), 'acp-key-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
-  await writeFile(join(folder, 'key'), 'key-of-the-file-4711\n');
+  await writeFile(join(folder, 'key'), 'key-of-the-file-4711\n', { mode: 0o600 });
   const scene = await AgentScene.open(t, { agent: { envFiles: { AGENT_KEY: join(folder, 'key') } } });
   const workerId = await scene.create();
   await scene.run(workerId, 'environment');

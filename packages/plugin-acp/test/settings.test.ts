@@ -207,7 +207,7 @@ test('variables are named, given by value or read from files, and given values a
 test('P19: an agent gets the tool servers of the operator each time it opens a session, and their keys are redacted', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'acp-servers-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
-  await writeFile(join(folder, 'key'), 'server-key-4711\n');
+  await writeFile(join(folder, 'key'), 'server-key-4711\n', { mode: 0o600 });
   const mcpServers: AgentOptions['mcpServers'] = {
     files: {
       command: 'mcp-files',

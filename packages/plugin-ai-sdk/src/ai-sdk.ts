@@ -17,7 +17,7 @@ export const plugin = (options: unknown): RuntimePlugin => {
   return {
     name: 'ai-sdk',
     apply: (host) => {
-      const secrets = new Secrets();
+      const secrets = new Secrets(host.log);
       const toolbox = new Toolbox(resolved, secrets, host.log);
       host.useEngine(new AiSdkEngine(resolved, secrets, toolbox));
       host.hooks.start.tapPromise(async () => {

@@ -192,7 +192,7 @@ test('P19: a pod inherits no variable that is not named, and named ones are reda
   const scene = await PodScene.open();
   t.teardown(() => scene.close());
   const keyFile = join(scene.root, 'key');
-  await writeFile(keyFile, 'key "of" the\\file-4712\n');
+  await writeFile(keyFile, 'key "of" the\\file-4712\n', { mode: 0o600 });
   await scene.setScript({
     runs: {
       leak: [{ tool: 'Bash', input: { a: 'key-of-the-pod-4711' }, output: 'xkey "of" the\\file-4712x' }],

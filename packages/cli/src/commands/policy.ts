@@ -22,18 +22,18 @@ const limitsOf = ({ limits = {} }: Grant): string => {
 };
 
 /** Prints the decision of a policy file. @throws Failure the file is not valid */
-export const explainPolicy = (
+export const explainPolicy = async (
   { policy, as, groups, workspace, json }: ExplainFlags,
   output: Output,
-): void => {
-  const explanation = () => {
+): Promise<void> => {
+  const explanation = async () => {
     try {
-      return explain(readPolicy(resolve(policy)), { name: as, groups }, workspace);
+      return explain(await readPolicy(resolve(policy)), { name: as, groups }, workspace);
     } catch (error) {
       throw usageError(error instanceof Error ? error.message : String(error));
     }
   };
-  const { rule, grant } = explanation();
+  const { rule, grant } = await explanation();
   const part = (value: unknown): string => (value === '*' ? 'all' : JSON.stringify(value));
   const text =
     grant === null

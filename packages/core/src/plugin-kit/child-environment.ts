@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import type { OptionReader } from './options.ts';
+import { readOwnedFile } from './owned-file.ts';
 
 /** The environment variables that every child process gets: those that programs need, none of which is secret. */
 const INHERITED = ['HOME', 'LANG', 'LC_ALL', 'LOGNAME', 'PATH', 'SHELL', 'TERM', 'TMPDIR', 'TZ', 'USER'];
@@ -7,7 +7,10 @@ const INHERITED = ['HOME', 'LANG', 'LC_ALL', 'LOGNAME', 'PATH', 'SHELL', 'TERM',
 export interface ChildVariables {
   /** The names of variables of this process that the child gets too. */
   readonly env: readonly string[];
-  /** Variables whose values are the contents of files, by name. The line break at the end of a file is left out. */
+  /**
+   * Variables whose values are the contents of files, by name. The line break at the end of a file is left out. Only the owner of a file
+   * may have access to it.
+   */
   readonly envFiles: Readonly<Record<string, string>>;
 }
 
@@ -33,7 +36,7 @@ const isSecret = (value: string): boolean => value.length >= 8 && !/^[A-Za-z]{8,
 /**
  * Returns the complete environment of a child process: HOME, PATH and the like, and the named variables. The child
  * inherits no other variable, because those of this process may be keys. A named variable that is not set is left out.
- * @throws Error a file cannot be read
+ * @throws Error a file cannot be read, or other users have access to it
  */
 export const childEnvironment = async ({ env, envFiles }: ChildVariables): Promise<ChildEnvironment> => {
   const read = (names: readonly string[]): [string, string][] =>
@@ -45,7 +48,10 @@ export const childEnvironment = async ({ env, envFiles }: ChildVariables): Promi
     Object.entries(envFiles).map(
       async ([name, path]): Promise<[string, string]> => [
         name,
-        (await readFile(path, 'utf8')).replace(/\r?\n$/, ''),
+        (await readOwnedFile(path, 'access', (message) => new Error(`${path} ${message}`))).replace(
+          /\r?\n$/,
+          '',
+        ),
       ],
     ),
   );

@@ -122,11 +122,13 @@ export {
   wholeNumber,
 } from './options.ts';
 export { orQuiet } from './or-quiet.ts';
+export { type Protection, readOwnedFile } from './owned-file.ts';
 export { priceList } from './price-list.ts';
 export { allowOf, methodNotAllowed, PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
 export { ProcessGroup, type Program } from './process-group.ts';
 export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
+export { SecretFile } from './secret-file.ts';
 export {
   anything,
   assertShape,
@@ -144,3 +146,4 @@ export {
 } from './shape.ts';
 export { QUIET_FRAME, type SseAnswer, sseAnswer } from './sse-answer.ts';
 export { StateWriter, type StateWriterOptions } from './state-writer.ts';
+export { WatchedFile } from './watched-file.ts';

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import type { AgentCapabilities, McpServer } from '@agentclientprotocol/sdk';
 import { RuntimeError } from '@worker-runtime/core';
-import { type ChildEnvironment, childEnvironment } from '@worker-runtime/core/plugin-kit';
+import { type ChildEnvironment, childEnvironment, readOwnedFile } from '@worker-runtime/core/plugin-kit';
 import type { Environment, ResolvedMcpServer } from '../options.ts';
 
 /** Returns the variables of an agent, and the values that have to be redacted. @throws Error a file cannot be read */
@@ -28,7 +27,10 @@ const keyOf = async (
   { apiKeyEnv, apiKeyFile }: Extract<ResolvedMcpServer, { readonly url: string }>,
 ): Promise<string | null> => {
   if (apiKeyEnv === null && apiKeyFile === null) return null;
-  const key = apiKeyFile === null ? process.env[apiKeyEnv ?? ''] : await readFile(apiKeyFile, 'utf8');
+  const key =
+    apiKeyFile === null
+      ? process.env[apiKeyEnv ?? '']
+      : await readOwnedFile(apiKeyFile, 'access', (message) => new Error(`${apiKeyFile} ${message}`));
   if (!key?.trim())
     throw new RuntimeError('ENGINE_UNAVAILABLE', `The key of the tool server "${name}" is missing`);
   return key.trim();

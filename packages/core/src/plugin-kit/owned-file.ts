@@ -23,7 +23,7 @@ const openFile = async (path: string, refuse: (message: string) => Error): Promi
 };
 
 /**
- * Reads a file that grants permissions. The path is opened once, so that the checks apply to the bytes that are read.
+ * Reads a file that is a secret, or decides who may do what. The path is opened once, so that the checks apply to the bytes that are read.
  * @throws the error that `refuse` returns: the file cannot be read, is too large, or is not protected
  */
 export const readOwnedFile = async (
