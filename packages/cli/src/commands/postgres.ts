@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { RuntimeError } from '@worker-runtime/core';
+import { readOwnedFile } from '@worker-runtime/core/plugin-kit';
 import { EXIT, Failure, usageError } from '../failure.ts';
 import type { Output } from '../output.ts';
 import { messageWithCauses } from '../start-failure.ts';
@@ -16,11 +16,9 @@ export const urlOf = async (file: string | undefined): Promise<string> => {
   if (file === undefined && variable !== undefined) return variable;
   if (file === undefined)
     throw usageError('give the URL of the database with --url-file or WORKER_RUNTIME_POSTGRES_URL');
-  try {
-    return (await readFile(file, 'utf8')).trim();
-  } catch (error) {
-    throw usageError(`--url-file: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  return (
+    await readOwnedFile(file, 'access', (message) => usageError(`--url-file: ${file} ${message}`))
+  ).trim();
 };
 
 /** Migrates the tables of the store. @throws Failure they cannot be migrated; nothing was changed */
