@@ -101,6 +101,7 @@ export { encodedForms } from './encoded-forms.ts';
 export type { FacadePlace, FacadePlugin, Serving } from './facade-plugin.ts';
 export { decodedName, jsonBody, problemAnswer, refuse, routeIn } from './fetch-answer.ts';
 export { STATUS_OF } from './http-status.ts';
+export { LeftoverProcesses, type OwnedPrograms } from './leftover-processes.ts';
 export { type LogEnd, readLogEnd } from './log-end.ts';
 export {
   fileInBlock,
