@@ -7,13 +7,13 @@ type Fields = Readonly<Record<string, unknown>>;
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
 
 /** The names of query parameters in the API, if they differ. */
-const API_NAMES: Readonly<Record<string, string>> = { label: 'labels' };
+const API_NAMES: ReadonlyMap<string, string> = new Map([['label', 'labels']]);
 
 /** Changes the pointer of an issue from the query parameter to the argument of the API: `?limit` becomes `/limit`. */
 const issueOf = (issue: unknown): unknown => {
   if (!isFields(issue) || typeof issue.pointer !== 'string' || !issue.pointer.startsWith('?')) return issue;
   const name = issue.pointer.slice(1);
-  return { ...issue, pointer: `/${API_NAMES[name] ?? name}` };
+  return { ...issue, pointer: `/${API_NAMES.get(name) ?? name}` };
 };
 
 const detailsOf = (details: unknown): ErrorDetails => {

@@ -6,6 +6,7 @@ import {
   systemClock,
   type WorkerFacts,
 } from '@worker-runtime/core';
+import { ownValue } from '@worker-runtime/core/plugin-kit';
 import { Account } from './account.ts';
 import { type QuotaOptions, type Settings, settingsOf } from './quota-options.ts';
 import { SpentTokens } from './spent-tokens.ts';
@@ -33,9 +34,9 @@ class Quota {
     // a child belongs to the account of its parent, also if its labels name another
     hooks.prepare.tapPromise(async (spec) => {
       if (spec.parent === null) return spec;
-      const { labels } = await runtime.getWorker(spec.parent);
+      const account = ownValue((await runtime.getWorker(spec.parent)).labels, by);
       const { [by]: _, ...others } = spec.labels;
-      return { ...spec, labels: { ...others, ...(labels[by] !== undefined && { [by]: labels[by] }) } };
+      return { ...spec, labels: { ...others, ...(account !== undefined && { [by]: account }) } };
     });
     hooks.admit.tapPromise(async (command) => {
       if (command.type === 'worker.update') {
@@ -91,7 +92,7 @@ class Quota {
   }
 
   #nameOf({ labels }: Pick<WorkerFacts, 'labels'>): string {
-    return labels[this.#settings.by] ?? '';
+    return ownValue(labels, this.#settings.by) ?? '';
   }
 
   #accountOf(name: string): Account {

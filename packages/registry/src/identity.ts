@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { access, link, open, rm } from 'node:fs/promises';
 import { RuntimeError } from '@worker-runtime/core';
-import { readOwnedFile } from '@worker-runtime/core/plugin-kit';
+import { ownValue, readOwnedFile } from '@worker-runtime/core/plugin-kit';
 import { ALLOWANCE_HEADER, type Authority, type Labels, type Scope } from '@worker-runtime/core/scope';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose';
 
@@ -112,7 +112,7 @@ export class Identity {
 /** Returns the part of a scope that has these labels. */
 const partOf = (scope: Scope, labels: Labels): Scope => {
   const fits = (selector: Labels): boolean =>
-    Object.entries(labels).every(([name, value]) => (selector[name] ?? value) === value);
+    Object.entries(labels).every(([name, value]) => (ownValue(selector, name) ?? value) === value);
   if (Object.keys(labels).length === 0) return scope;
   const { workers, stamp } = scope;
   const selectors = workers === '*' ? [{}] : workers.filter(fits);

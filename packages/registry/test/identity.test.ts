@@ -134,3 +134,20 @@ test('an identity within labels signs for the Workers with these labels only, an
     { ...stamp, tier: '1' },
   ]);
 });
+
+test('P108: the label of a part of the Workers may have any name', async (t) => {
+  const { identity, remove } = await makeKeys();
+  t.teardown(remove);
+  for (const name of ['constructor', '__proto__']) {
+    const part = Object.fromEntries([[name, 'a']]);
+    const scope: Scope = { permissions: ['operate'], workers: [{ team: 'blue' }], stamp: {} };
+    const token = await identity.within(part).sign('runtime_x', { name: 'ada', scope });
+    const signed = decodeJwt<Authority>(token).scope;
+    t.deepEqual(signed.workers === '*' || signed.workers.map((selector) => Object.entries(selector)), [
+      [
+        ['team', 'blue'],
+        [name, 'a'],
+      ],
+    ]);
+  }
+});

@@ -123,6 +123,7 @@ export {
   wholeNumber,
 } from './options.ts';
 export { orQuiet } from './or-quiet.ts';
+export { ownValue } from './own-value.ts';
 export { type Protection, readOwnedFile } from './owned-file.ts';
 export { priceList } from './price-list.ts';
 export { allowOf, methodNotAllowed, PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
