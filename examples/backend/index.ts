@@ -28,7 +28,7 @@ app.get('/', async () => 'The pages of the product');
 await app.register(agents, {
   prefix: '/agents',
   registry,
-  rules: readPolicy(fileURLToPath(new URL('policy.json', import.meta.url))),
+  rules: await readPolicy(fileURLToPath(new URL('policy.json', import.meta.url))),
   workspace: 'shop',
   userOf: ({ headers }) => USERS[/(?:^|; )user=(\w+)/.exec(headers.cookie ?? '')?.[1] ?? ''] ?? null,
 });

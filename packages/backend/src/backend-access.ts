@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
+import { ownValue } from '@worker-runtime/core/plugin-kit';
 import { covers, type Labels, type Scope } from '@worker-runtime/core/scope';
 import { type Access, bearerTokenOf, type Caller, prefixOf } from '@worker-runtime/plugin-http';
 import { type AuditLog, isCommand } from './audit/audit-log.ts';
@@ -39,7 +40,7 @@ const both = (one: Scope['workers'], other: Scope['workers']): Scope['workers'] 
   if (other === '*') return one;
   return one.flatMap((a): Labels[] =>
     other
-      .filter((b) => Object.entries(b).every(([key, value]) => (a[key] ?? value) === value))
+      .filter((b) => Object.entries(b).every(([key, value]) => (ownValue(a, key) ?? value) === value))
       .map((b) => ({ ...a, ...b })),
   );
 };

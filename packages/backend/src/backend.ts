@@ -143,10 +143,10 @@ export class Backend {
 
   /**
    * Reads the policy file again, as the backend does by itself when the file changes. A file that is not valid is logged and
-   * changes nothing.
+   * changes nothing. Resolves when it is read.
    */
-  reload(): void {
-    this.#parts.policyFile?.readAgain();
+  async reload(): Promise<void> {
+    await this.#parts.policyFile?.readAgain();
   }
 
   /** Ends the runs, then the streams and requests, then everything else. */
@@ -198,7 +198,7 @@ const begin = async (
   await chmod(folder, 0o700);
   const credentials = await Credentials.open(join(folder, 'credentials.json'), log);
   releases.defer(() => credentials.close());
-  const policyFile = policyFileOf(config, log, () => credentials.withdrawAll(), releases);
+  const policyFile = await policyFileOf(config, log, () => credentials.withdrawAll(), releases);
   const policy = policyFile?.decide ?? policyOf(config);
   const auditPath = join(folder, 'audit.jsonl');
   const audit = new AuditLog(auditPath, config.auditBytes);
@@ -230,7 +230,7 @@ const begin = async (
   };
   const pageUrl = (name: string): string => `${publicUrl?.origin ?? server.url}/${name}`;
   const provider =
-    config.oidc === null ? null : new IdentityProvider(config.oidc, () => pageUrl('login'), log);
+    config.oidc === null ? null : await IdentityProvider.open(config.oidc, () => pageUrl('login'), log);
   const routes = backendRoutes({
     access,
     credentials,
@@ -289,14 +289,14 @@ const httpOptionsOf = ({ host, port, publicUrl, trustedProxies, prices }: Resolv
   ...(prices !== null && { prices }),
 });
 
-const policyFileOf = (
+const policyFileOf = async (
   { policy }: ResolvedConfig,
   log: Logger,
   changed: () => void,
   releases: Releases,
-): PolicyFile | null => {
+): Promise<PolicyFile | null> => {
   if (typeof policy !== 'string') return null;
-  const file = new PolicyFile(policy, log, changed);
+  const file = await PolicyFile.open(policy, log, changed);
   releases.defer(() => file.close());
   return file;
 };

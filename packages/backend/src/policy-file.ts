@@ -1,6 +1,5 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
-import { isObject } from '@worker-runtime/core/plugin-kit';
+import { isObject, readOwnedFile, WatchedFile } from '@worker-runtime/core/plugin-kit';
 import {
   type Allowance,
   isPermission,
@@ -46,7 +45,6 @@ export const DEFAULT_RULES: readonly Rule[] = [
 ];
 
 const MAX_RULES = 10_000;
-const RELOAD_MS = 500;
 
 const isNames = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.length > 0 && value.every((name) => typeof name === 'string' && name !== '');
@@ -99,16 +97,15 @@ const parsePolicy = (text: string): readonly Rule[] => {
   return grants.map(ruleOf);
 };
 
-/** Reads and parses a policy file. @throws INVALID_REQUEST it cannot be read, or is not valid */
-export const readPolicy = (path: string): readonly Rule[] => {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new RuntimeError('INVALID_REQUEST', `The policy file cannot be read: ${path}`, { cause });
-  }
-  return parsePolicy(text);
-};
+/** Reads and parses a policy file. @throws INVALID_REQUEST it cannot be read, can be changed by other users, or is not valid */
+export const readPolicy = async (path: string): Promise<readonly Rule[]> =>
+  parsePolicy(
+    await readOwnedFile(
+      path,
+      'write',
+      (message) => new RuntimeError('INVALID_REQUEST', `The policy file ${path} ${message}`),
+    ),
+  );
 
 /** Returns the decision of rules about a person in a workspace. */
 export const explain = (rules: readonly Rule[], { name, groups }: Person, workspace: string): Explanation => {
@@ -125,37 +122,40 @@ export const explain = (rules: readonly Rule[], { name, groups }: Person, worksp
 
 /** The rules of a file, which are read again when it changes. A change that is not valid is logged, and changes nothing. */
 export class PolicyFile {
-  readonly #path: string;
-  readonly #log: Logger;
-  readonly #changed: () => void;
-  #rules: readonly Rule[];
+  readonly #file: WatchedFile;
+  #rules: readonly Rule[] = [];
 
-  /** @throws INVALID_REQUEST the file cannot be read, or is not valid */
-  constructor(path: string, log: Logger, changed: () => void) {
-    this.#path = path;
-    this.#rules = readPolicy(path);
-    this.#log = log;
-    this.#changed = changed;
-    watchFile(path, { interval: RELOAD_MS, persistent: false }, this.readAgain);
+  private constructor(path: string, log: Logger, changed: () => void) {
+    const apply = async (): Promise<object> => {
+      this.#rules = await readPolicy(path);
+      changed();
+      return { rules: this.#rules.length };
+    };
+    this.#file = new WatchedFile(path, 'rules of the policy', apply, log);
   }
 
-  /** Reads the file again, as it is done when the file changes. */
-  readonly readAgain = (): void => {
-    const [file, log] = [this.#path, this.#log];
+  /** `changed` is called each time that the rules were read again. @throws INVALID_REQUEST the file cannot be read, or is not valid */
+  static async open(path: string, log: Logger, changed: () => void): Promise<PolicyFile> {
+    // watched before it is read, so that no change is missed
+    const policy = new PolicyFile(path, log, changed);
     try {
-      this.#rules = readPolicy(file);
+      policy.#rules = await readPolicy(path);
     } catch (error) {
-      log.error({ file, err: RuntimeError.from(error) }, 'the policy is unchanged: its file is not valid');
-      return;
+      policy.close();
+      throw error;
     }
-    log.info({ file, rules: this.#rules.length }, 'the policy was read again');
-    this.#changed();
-  };
+    return policy;
+  }
+
+  /** Reads the file again, as it is done when the file changes. Resolves when its rules apply, or are refused in the log. */
+  readAgain(): Promise<void> {
+    return this.#file.readAgain();
+  }
 
   readonly decide = (person: Person, workspace: string): Grant | null =>
     explain(this.#rules, person, workspace).grant;
 
   close(): void {
-    unwatchFile(this.#path, this.readAgain);
+    this.#file.close();
   }
 }

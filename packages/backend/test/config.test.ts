@@ -43,7 +43,7 @@ test('a wrong configuration is refused by name, and nothing is left behind', asy
     ],
     [{ workspaces: { acme: { storeRoot: 'x/y' }, other: { storeRoot: 'x' } } }, /need directories apart/],
     [{ policy: 7 }, /backend\.policy must be/],
-    [{ policy: 'nowhere.json' }, /cannot be read/],
+    [{ policy: 'nowhere.json' }, /cannot be opened \(ENOENT\)/],
     [{ auditBytes: 1 }, /backend\.auditBytes/],
     [{ prices: { models: {} } }, /backend\.prices must have a currency/],
   ];

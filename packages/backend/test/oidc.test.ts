@@ -325,15 +325,29 @@ test('a wrong configuration is refused by name', async (t) => {
     [{ ...good, issuer: 'https://login.example?x' }, /oidc\.issuer must have no query/],
     [{ issuer: good.issuer }, /oidc\.clientId is missing/],
     [{ ...good, clientSecret: 'x' }, /oidc\.clientSecret does not exist/],
-    [{ ...good, clientSecretFile: 'nowhere' }, /oidc\.clientSecretFile cannot be read/],
+    [{ ...good, clientSecretFile: 'nowhere' }, /oidc\.clientSecretFile cannot be opened \(ENOENT\)/],
     [{ ...good, clientSecretFile: 'empty' }, /oidc\.clientSecretFile is empty/],
     [
       { ...good, clientSecretFile: 'open' },
-      /oidc\.clientSecretFile is accessible to all users: run chmod 600/,
+      /oidc\.clientSecretFile is accessible to users other than its owner: run chmod 600/,
     ],
     [{ ...good, scopes: ['email'] }, /oidc\.scopes must have "openid"/],
     [{ ...good, timeoutMs: 0 }, /oidc\.timeoutMs/],
     ['https://login.example', /options of oidc must be an object/],
   ] as const)
     await t.throwsAsync(start(t, folder, { oidc: oidc as never }), { message, code: 'INVALID_REQUEST' });
+});
+
+test('P106: a login uses the current secret of the client, and the last one while its file is not usable', async (t) => {
+  const { provider, backend, folder, lines } = await startBoth(t);
+  const path = join(folder, 'secret');
+  await writeFile(path, '');
+  t.is((await login(backend, provider)).status, 201);
+  t.true(lines.some((line) => line.includes('stays in use')));
+  await writeFile(path, provider.clientSecret);
+  provider.clientSecret = 'next-canary-of-the-client';
+  t.is((await login(backend, provider)).status, 503);
+  await writeFile(path, provider.clientSecret);
+  t.is((await login(backend, provider)).status, 201);
+  t.false(lines.some((line) => line.includes('canary')));
 });

@@ -32,7 +32,7 @@ const idsOf = ({ body }: { readonly body: { readonly items?: readonly { readonly
 
 test('the first rule that fits is the decision, and lists, counts and commands follow from it', async (t) => {
   const folder = await makeFolder(t);
-  await writeFile(join(folder, 'policy.json'), JSON.stringify({ grants: GRANTS }));
+  await writeFile(join(folder, 'policy.json'), JSON.stringify({ grants: GRANTS }), { mode: 0o644 });
   const backend = await start(t, folder, { policy: 'policy.json', workspaces: { default: {}, acme: {} } });
   const [root, ada, bea, eve] = await Promise.all([
     Browser.login(backend, OPERATOR),
@@ -90,7 +90,7 @@ test('a changed file is read again: streams end, and the next request is decided
   const folder = await makeFolder(t);
   const path = join(folder, 'policy.json');
   const write = (may: string) =>
-    writeFile(path, JSON.stringify({ grants: [{ to: ['ada'], workspace: '*', may }] }));
+    writeFile(path, JSON.stringify({ grants: [{ to: ['ada'], workspace: '*', may }] }), { mode: 0o644 });
   await write('operate');
   const { log, lines } = keptLog();
   const logged = async (text: string) => {
@@ -107,7 +107,7 @@ test('a changed file is read again: streams end, and the next request is decided
   t.regex(await watch.text(), /AUTHORITY_EXPIRED/);
   t.is((await create()).body.code, 'FORBIDDEN');
   await writeFile(path, '{ "grants": [ { "to": ["ada"], "workspace": "*", "may": "everything" } ] }');
-  await logged('the policy is unchanged');
+  await logged('the rules of the policy are unchanged');
   t.is((await ada.send('/v1/backend')).status, 200);
   await write('operate');
   while ((await create()).status !== 201) await delay(20);
@@ -198,21 +198,23 @@ test('a file with a mistake is refused with its place', async (t) => {
     [{ ...GRANTS[0], workspace: undefined }, /\/grants\/0: workspace must be/],
     [{ ...GRANTS[0], runtimes: 'gpu' }, /\/grants\/0: runtimes must be/],
   ] as const) {
-    await writeFile(path, JSON.stringify({ grants: [grant] }));
-    const error = t.throws(() => readPolicy(path));
+    await writeFile(path, JSON.stringify({ grants: [grant] }), { mode: 0o644 });
+    const error = await t.throwsAsync(readPolicy(path));
     t.true(error instanceof RuntimeError);
     t.regex(error?.message ?? '', expected);
   }
   await writeFile(path, '{');
   await t.throwsAsync(start(t, folder, { policy: path }), { message: /not valid JSON/ });
-  await t.throwsAsync(start(t, folder, { policy: 'nowhere.json' }), { message: /cannot be read/ });
+  await t.throwsAsync(start(t, folder, { policy: 'nowhere.json' }), {
+    message: /cannot be opened \(ENOENT\)/,
+  });
 });
 
 test('an explanation names the rule behind a decision', async (t) => {
   const folder = await makeFolder(t);
   const path = join(folder, 'policy.json');
-  await writeFile(path, JSON.stringify({ grants: GRANTS }));
-  const rules = readPolicy(path);
+  await writeFile(path, JSON.stringify({ grants: GRANTS }), { mode: 0o644 });
+  const rules = await readPolicy(path);
   t.is(explain(rules, { name: 'ada', groups: ['team-a'] }, 'default').rule, 1);
   t.is(explain(rules, { name: 'ada', groups: [] }, 'default').rule, 3);
   t.deepEqual(explain(rules, { name: 'ada', groups: [] }, 'acme'), { rule: null, grant: null });
@@ -407,7 +409,7 @@ test('P65: an allowance names the engines, tools and claims of Workers that a pe
     { to: ['ada'], workspace: '*', may: 'operate', allowance },
     { to: ['bea'], workspace: '*', may: 'operate', allowance: { tools: [] } },
   ];
-  await writeFile(join(folder, 'policy.json'), JSON.stringify({ grants }));
+  await writeFile(join(folder, 'policy.json'), JSON.stringify({ grants }), { mode: 0o644 });
   const backend = await start(t, folder, {
     policy: 'policy.json',
     workspaces: { default: { plugins: [parrot(), scripted()] } },
@@ -480,8 +482,8 @@ test('an allowance that is none is refused with its place, or allows nothing', a
   ];
   for (const allowance of wrong) {
     const grants = [{ to: ['*'], workspace: '*', may: 'operate', allowance }];
-    await writeFile(path, JSON.stringify({ grants }));
-    t.throws(() => readPolicy(path), { message: /\/grants\/0: allowance must have lists/ });
+    await writeFile(path, JSON.stringify({ grants }), { mode: 0o644 });
+    await t.throwsAsync(readPolicy(path), { message: /\/grants\/0: allowance must have lists/ });
   }
   const { log, lines } = keptLog();
   const grantOf = (name: string): object =>
@@ -508,8 +510,9 @@ test('limits that are none are refused with their place, or allow nothing', asyn
     await writeFile(
       path,
       JSON.stringify({ grants: [{ to: ['*'], workspace: '*', may: 'observe', limits }] }),
+      { mode: 0o644 },
     );
-    t.throws(() => readPolicy(path), { message: /\/grants\/0: limits must have whole numbers/ });
+    await t.throwsAsync(readPolicy(path), { message: /\/grants\/0: limits must have whole numbers/ });
   }
   const backend = await start(t, folder, { policy: limitedTo({ workers: 'many' }) });
   const ada = await Browser.login(backend, { name: 'ada', groups: [] });

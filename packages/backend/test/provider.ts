@@ -35,7 +35,7 @@ const newKey = async (): Promise<Key> => {
 
 export class Provider {
   readonly clientId = 'worker-runtime';
-  readonly clientSecret = 'canary-of-the-client';
+  clientSecret = 'canary-of-the-client';
   /** The claims of the next person. */
   claims: Claims = { sub: 'u-1', email: 'ada@example.com', email_verified: true, groups: ['team-a'] };
   /** Claims of the next token that a correct provider would not send. */

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { RuntimeError, type RuntimePlugin } from '@worker-runtime/core';
-import { methodNotAllowed } from '@worker-runtime/core/plugin-kit';
+import { methodNotAllowed, ownValue } from '@worker-runtime/core/plugin-kit';
 import type { MountPlace } from '@worker-runtime/plugin-http';
 import type { UpgradeSource, WsPlugin } from '@worker-runtime/plugin-ws';
 import { EXIT, Failure, usageError } from './failure.ts';
@@ -56,7 +56,7 @@ const isPath = (name: string): boolean => /^\.{0,2}\//.test(name) || isAbsolute(
  * `audit`.
  */
 export const shortName = (name: string): string =>
-  name in SHIPPED
+  Object.hasOwn(SHIPPED, name)
     ? name
     : (name.split(/[\\/]/).at(-1) ?? name)
         .replace(/\.[cm]?[jt]s$/, '')
@@ -85,7 +85,7 @@ const resolvePackage = (name: string, from: string): string => {
 };
 
 const importPlugin = async ({ name, from }: PluginName): Promise<Partial<PluginModule>> => {
-  const shipped = SHIPPED[name];
+  const shipped = ownValue(SHIPPED, name);
   if (shipped !== undefined) return shipped();
   const specifier = isPath(name) ? resolve(from, name) : resolvePackage(name, from);
   try {

@@ -57,13 +57,13 @@ export class ClusterHosts {
     const place = await makePlace(t);
     await server.makeDatabase(database, migrate);
     const urlAt = (port: number): string => server.url({ user: 'worker', database, port });
-    await writeFile(join(place, 'pg.url'), `${urlAt(server.port)}\n`);
+    await writeFile(join(place, 'pg.url'), `${urlAt(server.port)}\n`, { mode: 0o600 });
     return new ClusterHosts(t, place, urlAt, leaseMs, server.port);
   }
 
   /** Starts a host that reaches the database at another port, such as that of a proxy. */
   async startBehind(port: number, name: string): Promise<RunningHost> {
-    await writeFile(join(this.place, `${name}.url`), `${this.#urlAt(port)}\n`);
+    await writeFile(join(this.place, `${name}.url`), `${this.#urlAt(port)}\n`, { mode: 0o600 });
     return this.#start(name, `${name}.url`, []);
   }
 
@@ -76,7 +76,7 @@ export class ClusterHosts {
     ...more: readonly string[]
   ): Promise<RunningHost> {
     const url = this.#urlAt(port).replace('127.0.0.1', database.address);
-    await writeFile(join(this.place, `${name}.url`), `${url}?sslmode=disable\n`);
+    await writeFile(join(this.place, `${name}.url`), `${url}?sslmode=disable\n`, { mode: 0o600 });
     return this.#start(name, `${name}.url`, ['--host', place.address, ...more], place.within);
   }
 

@@ -18,6 +18,7 @@ const titles = [
   'P72: hosts read their tokens again on SIGHUP, and a stream that one host passes on from another ends',
   'P44: a host that is cut off from the database serves nothing, and takes its part again when the cut heals',
   'P75: any host gives a backup of a Runtime that it owns or forwards',
+  'P105: hosts continue after a change of the password of the database, without a restart',
 ] as const;
 
 if (WITHOUT_POSTGRES !== null) {
@@ -282,5 +283,29 @@ if (WITHOUT_POSTGRES !== null) {
         client.acknowledged.map(({ text }) => text),
       );
     }
+  });
+
+  test.serial(titles[7], async (t) => {
+    const own = await PostgresServer.start(['max_connections=300']);
+    t.teardown(() => own.dispose());
+    const { cluster, clients } = await spreadCluster(t, own, 'rotated', ['a', 'b'], ['one', 'two']);
+    const all = [...clients.values()];
+    for (const client of all) client.start();
+    await Promise.all(all.map((client) => client.acknowledges(10)));
+    await own.query("alter role worker password 'next-password'");
+    const next = own.url({ user: 'worker', password: 'next-password', database: 'rotated' });
+    await writeFile(join(cluster.place, 'next.url'), `${next}\n`, { mode: 0o600 });
+    await rename(join(cluster.place, 'next.url'), join(cluster.place, 'pg.url'));
+    // each of them has to log in again, for the store, the lease and the changes of the cluster
+    await own.query("select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'worker'");
+    await Promise.all(all.map((client) => client.acknowledges(30)));
+    for (const client of all) {
+      await client.stop();
+      t.deepEqual(
+        await client.texts(),
+        client.acknowledged.map(({ text }) => text),
+      );
+    }
+    t.is((await cluster.command<{ items: unknown[] }>('hosts')).items.length, 2);
   });
 }

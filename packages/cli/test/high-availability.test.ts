@@ -16,8 +16,10 @@ if (WITHOUT_POSTGRES !== null) {
 
   test('P43: a second server waits, and takes over with everything acknowledged after a kill -9', async (t) => {
     const place = await makePlace(t);
-    await writeFile(join(place, 'owner.url'), `${server.url({ database: 'served' })}\n`);
-    await writeFile(join(place, 'worker.url'), `${server.url({ user: 'worker', database: 'served' })}\n`);
+    await writeFile(join(place, 'owner.url'), `${server.url({ database: 'served' })}\n`, { mode: 0o600 });
+    await writeFile(join(place, 'worker.url'), `${server.url({ user: 'worker', database: 'served' })}\n`, {
+      mode: 0o600,
+    });
     const migration = ['postgres', 'migrate', '--url-file', 'owner.url', '--grant', 'worker'];
     const first = ['--postgres-store.urlFile', 'worker.url', '--postgres-store.leaseMs', '1000'];
     const args = ['--plugin', 'postgres-store', '--plugin', 'echo', ...first];

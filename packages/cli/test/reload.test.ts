@@ -124,7 +124,7 @@ test('P72: SIGHUP under load loses no request, input or event', async (t) => {
 test('P72: a backend reads its policy again on SIGHUP, and keeps the old one if the file is not valid', async (t) => {
   const place = await makePlace(t);
   const path = join(place, 'policy.json');
-  const write = (content: unknown) => writeFile(path, JSON.stringify(content));
+  const write = (content: unknown) => writeFile(path, JSON.stringify(content), { mode: 0o644 });
   const grant = (may: string) => ({ grants: [{ to: ['*'], workspace: '*', may }] });
   await write(grant('admin'));
   const settings = {
@@ -146,9 +146,12 @@ test('P72: a backend reads its policy again on SIGHUP, and keeps the old one if 
     await program.prints(line, 'stderr');
   };
   t.is(await create(), 201);
-  await reads(grant('observe'), /policy\.json","rules":1,.*the policy was read again/);
+  await reads(grant('observe'), /policy\.json","rules":1,.*the rules of the policy were read again/);
   t.is(await create(), 403);
-  await reads(grant('everything'), /"file":"[^"]*policy\.json".*\/grants\/0.*the policy is unchanged/);
+  await reads(
+    grant('everything'),
+    /"file":"[^"]*policy\.json".*\/grants\/0.*the rules of the policy are unchanged/,
+  );
   t.is(await create(), 403);
   program.kill('SIGTERM');
   t.is((await program.ended).code, 0);

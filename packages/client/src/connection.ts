@@ -1,4 +1,5 @@
 import { errorFromResponse } from './error-response.ts';
+import { assertDigest } from './file-digest.ts';
 import { authorizationOf, type ClientOptions, type Timing } from './options.ts';
 import { notARuntime, unreachable } from './remote-error.ts';
 import { delay } from './retry-delay.ts';
@@ -85,7 +86,7 @@ export class Connection {
       const [response, text] = await this.#send(call, abort.signal, 'application/json', (answer) =>
         answer.text(),
       );
-      if (!response.ok) throw errorFromResponse(response.status, text);
+      if (!response.ok) throw errorFromResponse(response.status, response.headers, text);
       if (response.status === 204) return { headers: response.headers, body: null };
       try {
         return { headers: response.headers, body: JSON.parse(text) as unknown };
@@ -97,14 +98,16 @@ export class Connection {
     });
   }
 
-  /** Sends one request whose answer is bytes, and reads the whole answer. @throws as `call` */
-  async read(call: Call): Promise<BytesAnswer> {
+  /** Sends one request whose answer is bytes with this digest, and reads the whole answer. @throws as `call` */
+  async read(call: Call, digest: string): Promise<BytesAnswer> {
     return this.#limited(call, async (abort) => {
-      const [{ ok, status, headers }, body] = await this.#send(call, abort.signal, '*/*', (answer) =>
-        answer.arrayBuffer(),
-      );
-      if (!ok) throw errorFromResponse(status, new TextDecoder().decode(body));
-      return { headers, bytes: new Uint8Array(body) };
+      const [{ ok, status, headers }, bytes] = await this.#send(call, abort.signal, '*/*', async (answer) => {
+        const body = new Uint8Array(await answer.arrayBuffer());
+        if (answer.ok) await assertDigest(body, digest);
+        return body;
+      });
+      if (!ok) throw errorFromResponse(status, headers, new TextDecoder().decode(bytes));
+      return { headers, bytes };
     });
   }
 
@@ -112,7 +115,8 @@ export class Connection {
   async answer(call: Call, accept: string): Promise<Response> {
     return this.#limited(call, async (abort) => {
       const [response] = await this.#send(call, abort.signal, accept, withoutBody);
-      if (!response.ok) throw errorFromResponse(response.status, await response.text().catch(() => ''));
+      if (!response.ok)
+        throw errorFromResponse(response.status, response.headers, await response.text().catch(() => ''));
       return response;
     });
   }
@@ -134,7 +138,7 @@ export class Connection {
           abort: () => abort.abort(),
         };
       const text = await response.text().catch(() => '');
-      throw response.ok ? notARuntime(status) : errorFromResponse(status, text);
+      throw response.ok ? notARuntime(status) : errorFromResponse(status, response.headers, text);
     });
   }
 

@@ -4,6 +4,7 @@ export interface RemoteErrorOptions {
   readonly details?: ErrorDetails;
   readonly retryable?: boolean;
   readonly correlationId?: string | null;
+  readonly retryAfterMs?: number | null;
   /** The local cause, for the log of the caller. It may contain addresses. */
   readonly cause?: unknown;
 }
@@ -42,6 +43,8 @@ export class RemoteError extends Error implements RuntimeError {
   readonly retryable: boolean;
   /** The id that finds the details in the log of the runtime. Null if no runtime answered. */
   readonly correlationId: string | null;
+  /** The time after which the answer asks to try again, in milliseconds. Null if it does not say. */
+  readonly retryAfterMs: number | null;
 
   constructor(code: ErrorCode, message: string, options: RemoteErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
@@ -49,6 +52,7 @@ export class RemoteError extends Error implements RuntimeError {
     this.details = options.details ?? {};
     this.retryable = options.retryable ?? RETRYABLE.has(code);
     this.correlationId = options.correlationId ?? null;
+    this.retryAfterMs = options.retryAfterMs ?? null;
   }
 
   static {

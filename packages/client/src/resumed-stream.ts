@@ -60,6 +60,8 @@ class ResumedStream<Item> {
   /** The time of the last failure, and the time that the retries after the first one have taken. */
   #failedAt = 0;
   #spentMs = 0;
+  /** The delay before the present try. */
+  #delayMs = 0;
 
   constructor(feed: Feed<Item>, options: ResumeOptions) {
     this.#feed = feed;
@@ -163,12 +165,16 @@ class ResumedStream<Item> {
     if (now - this.#openedAt >= Math.min(STEADY_MS, timing.retryMaxMs)) this.#failures = 0;
     this.#openedAt = Number.POSITIVE_INFINITY;
     // a retry that took longer than it can was paused, as on a laptop that is closed
-    const tookMs = Math.min(now - this.#failedAt, timing.retryMaxMs + timing.timeoutMs);
+    const longestMs = Math.max(this.#delayMs, timing.retryMaxMs) + timing.timeoutMs;
+    const tookMs = Math.min(now - this.#failedAt, longestMs);
     this.#spentMs = this.#failures === 0 ? 0 : this.#spentMs + tookMs;
     this.#failedAt = now;
     if (this.#spentMs > timing.patienceMs) throw error;
     this.#failures += 1;
-    await delay(retryDelayMs(this.#failures, timing), signal);
+    // one try at the end of the patience, also if the answer asks for a longer wait
+    const restMs = Math.max(0, timing.patienceMs - this.#spentMs);
+    this.#delayMs = retryDelayMs(this.#failures, timing, Math.min(error.retryAfterMs ?? 0, restMs));
+    await delay(this.#delayMs, signal);
   }
 }
 

@@ -42,7 +42,8 @@ export const awaitRun = async (
       if (!(error instanceof RemoteError) || left <= 0) throw error;
       if (!error.retryable && !(hasAnswered && isOfNoRuntime(error))) throw error;
       failures += 1;
-      await delay(Math.min(retryDelayMs(failures, timing), Math.max(0, until - performance.now())), signal);
+      const pauseMs = retryDelayMs(failures, timing, error.retryAfterMs ?? 0);
+      await delay(Math.min(pauseMs, Math.max(0, until - performance.now())), signal);
     }
   }
   return { waited: 'timeout', run: null };

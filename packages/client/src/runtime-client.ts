@@ -2,6 +2,7 @@ import type * as Api from '@worker-runtime/core';
 import type { FileContent, FileDescription, ForkWorker } from '@worker-runtime/core/plugin-kit';
 import type { UsageQuery, UsageReport } from '@worker-runtime/core/views';
 import { Connection } from './connection.ts';
+import { assertDigest } from './file-digest.ts';
 import { baseOf, type ClientOptions, type Timing, timingOf } from './options.ts';
 import { pathSegment } from './path-segment.ts';
 import { listQueryOf, queryOf } from './query.ts';
@@ -266,7 +267,9 @@ class HttpRuntimeClient implements RuntimeClient {
     const { body } = await this.#connection
       .call(upload)
       .catch((error: unknown) => this.#tooLarge(bytes, error));
-    return body as Api.FilePart;
+    const file = body as Api.FilePart;
+    await assertDigest(bytes, file.digest);
+    return file;
   }
 
   /**
@@ -288,7 +291,10 @@ class HttpRuntimeClient implements RuntimeClient {
 
   async getFile(workerId: string, digest: string): Promise<FileContent> {
     const path = this.#worker(workerId, `/files/${pathSegment(digest, 'FILE_NOT_FOUND')}`);
-    const { headers, bytes } = await this.#connection.read({ method: 'GET', path, extraMs: TRANSFER_MS });
+    const { headers, bytes } = await this.#connection.read(
+      { method: 'GET', path, extraMs: TRANSFER_MS },
+      digest,
+    );
     const mediaType = headers.get('file-media-type');
     if (mediaType === null) throw notARuntime(200);
     return { digest, mediaType, sizeBytes: bytes.length, bytes };

@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { createContext, runInContext } from 'node:vm';
 import { inputText, type RuntimeSummary, type WorkerInput } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { build } from 'esbuild';
-import { type RemoteError, runtimeClient } from '../src/index.ts';
+import { RemoteError, runtimeClient } from '../src/index.ts';
 import { retryDelayMs } from '../src/retry-delay.ts';
 import { canned, down, hanging, json, problem, text } from './canned.ts';
 import { Served } from './served.ts';
@@ -112,6 +113,46 @@ test('P99: an answer that is cut is asked for a second time, if that has no furt
   t.is(command.sent.length, 1);
 });
 
+test('P107: a file that something has cut or changed on its way is asked for again, and counts as no answer', async (t) => {
+  const digest = `sha256-${createHash('sha256').update('the bytes').digest('hex')}`;
+  const file = (bytes: string) => text(bytes, 200, { 'file-media-type': 'text/plain' });
+  const again = canned([file('the by'), file('the bytes')]);
+  t.is(Buffer.from((await again.api.getFile('ada', digest)).bytes).toString(), 'the bytes');
+  for (const wrong of ['the by', '', 'THE BYTES']) {
+    const { api, sent } = canned([file(wrong)]);
+    await refused(t, api.getFile('ada', digest), 'RUNTIME_UNREACHABLE');
+    t.is(sent.length, 2);
+  }
+  const stored = (of: string) =>
+    json({ type: 'file', digest: of, mediaType: 'text/plain', sizeBytes: 9 }, 201);
+  const upload = (of: string) =>
+    canned([stored(of)]).api.putFile('ada', Buffer.from('the bytes'), { mediaType: 'text/plain' });
+  t.is((await upload(digest)).digest, digest);
+  // it has stored what arrived
+  await refused(t, upload(digest.replace(/.$/, (last) => (last === '0' ? '1' : '0'))), 'RUNTIME_UNREACHABLE');
+});
+
+test('P107: an error says when to come back, by the clock of the server, and a wait for a run keeps to it', async (t) => {
+  const at = async (headers: Readonly<Record<string, string>>): Promise<number | null> => {
+    const { api } = canned([text('', 503, headers)]);
+    const error = await t.throwsAsync(api.summary(), { instanceOf: RemoteError });
+    return error?.retryAfterMs ?? null;
+  };
+  const date = 'Thu, 01 Jan 1970 00:00:00 GMT';
+  t.is(await at({}), null);
+  t.is(await at({ 'retry-after': '7' }), 7_000);
+  t.is(await at({ 'retry-after': 'Thu, 01 Jan 1970 00:01:00 GMT', date }), 60_000);
+  t.is(await at({ 'retry-after': date, date: 'Thu, 01 Jan 1970 00:01:00 GMT' }), 0);
+  t.is(await at({ 'retry-after': 'soon' }), null);
+  const { api } = canned([
+    text('', 429, { 'retry-after': '1' }),
+    json({ waited: 'finished', run: { runId: 'run_1' } }),
+  ]);
+  const since = performance.now();
+  t.is((await api.waitForRun('ada', 'run_1')).waited, 'finished');
+  t.true(performance.now() - since >= 1_000);
+});
+
 test('P99: a wait for a run that a runtime has accepted survives answers that no runtime gave', async (t) => {
   const accepted = json({ inputId: 'i', runId: 'run_1', run: null }, 202);
   const notFound = text('404 page not found', 404);
@@ -196,7 +237,7 @@ test('invalid options throw at once', (t) => {
 
 test('retry delays double up to a bound, and jitter spreads them over their upper half', (t) => {
   const at = (failures: number, random: number): number =>
-    retryDelayMs(failures, { retryMs: 100, retryMaxMs: 1_000 }, () => random);
+    retryDelayMs(failures, { retryMs: 100, retryMaxMs: 1_000 }, 0, () => random);
   t.deepEqual(
     [1, 2, 3, 4, 5, 50].map((failures) => at(failures, 1)),
     [100, 200, 400, 800, 1_000, 1_000],
@@ -286,7 +327,7 @@ test('the bundle for browsers is small and contains nothing of Node', async (t) 
   const small = await bundle(true);
   t.notRegex(small, /node:|require\(/);
   t.log(`${Buffer.byteLength(small)} bytes minified`);
-  t.true(Buffer.byteLength(small) < 22_528);
+  t.true(Buffer.byteLength(small) < 23_552);
 
   // only globals that every browser has
   const summary = { runtimeId: 'r' };

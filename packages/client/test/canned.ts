@@ -72,7 +72,12 @@ export const stream = (frames: string, isOpen = false): Reply => {
   };
 };
 
-export const problem = (code: string, status: number, more: object = {}): Reply =>
+export const problem = (
+  code: string,
+  status: number,
+  more: object = {},
+  headers: Readonly<Record<string, string>> = {},
+): Reply =>
   text(
     JSON.stringify({
       code,
@@ -85,5 +90,5 @@ export const problem = (code: string, status: number, more: object = {}): Reply 
       ...more,
     }),
     status,
-    { 'content-type': 'application/problem+json' },
+    { 'content-type': 'application/problem+json', ...headers },
   );

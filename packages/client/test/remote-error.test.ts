@@ -9,7 +9,14 @@ test('core recognizes a RemoteError as a RuntimeError', (t) => {
   t.is<unknown, unknown>(RuntimeError.from(error), error);
   t.true(error instanceof RemoteError);
   t.false(new RuntimeError('WORKER_BUSY') instanceof RemoteError);
-  t.deepEqual(Object.keys(error).toSorted(), ['code', 'correlationId', 'details', 'name', 'retryable']);
+  t.deepEqual(Object.keys(error).toSorted(), [
+    'code',
+    'correlationId',
+    'details',
+    'name',
+    'retryAfterMs',
+    'retryable',
+  ]);
 });
 
 test('a refusal of a served runtime is an instance of RuntimeError', async (t) => {

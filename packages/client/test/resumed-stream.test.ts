@@ -310,3 +310,25 @@ test('P23: an event without an end is refused, and a long event is scanned only 
   const [found] = longParser.push(new TextEncoder().encode('\n\n'));
   t.is(found?.data.length, 8_000 * 4_096);
 });
+
+test('P107: a stream comes back when the answer asks for it, and not later than its patience', async (t) => {
+  const lost: (number | null)[] = [];
+  const passing = canned([
+    stream(HEAD + event(1)),
+    problem('LIMIT_REACHED', 429, { retryable: true }, { 'retry-after': '1' }),
+    stream(HEAD + event(2) + closing('WORKER_NOT_FOUND')),
+  ]);
+  const since = performance.now();
+  const onConnection = (error: { readonly retryAfterMs: number | null } | null): void => {
+    if (error) lost.push(error.retryAfterMs);
+  };
+  const { items } = await drain(passing.api.observe('ada', { after: 'start', onConnection }));
+  t.deepEqual(seqs(items), [1, 2]);
+  t.true(performance.now() - since >= 1_000);
+  const staying = canned([stream(HEAD + event(1)), text('', 503, { 'retry-after': '86400' })], {
+    patienceMs: 200,
+  });
+  const ended = await drain(staying.api.observe('ada', { after: 'start' }));
+  t.deepEqual([seqs(ended.items), ended.code], [[1], 'RUNTIME_UNREACHABLE']);
+  t.true(staying.sent.length >= 3 && staying.sent.length < 6, String(staying.sent.length));
+});

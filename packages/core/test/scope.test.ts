@@ -113,3 +113,32 @@ test('the metrics of a store exist for callers that may observe all Workers', (t
   t.deepEqual(metricsOf({ permissions: ['observe'], workers: [{ team: 'blue' }] }), []);
   t.throws(() => metricsOf({ permissions: [], workers: '*' }), { code: 'FORBIDDEN' });
 });
+
+/** Names that every object has a value for. */
+const INHERITED = ['constructor', 'toString', '__proto__'];
+/** Labels as they come from JSON, in which `__proto__` is a name like any other. */
+const labelsOf = (name: string, value: string): Record<string, string> => Object.fromEntries([[name, value]]);
+
+for (const name of INHERITED)
+  test(`P108: a label that a scope stamps may have the name ${name}`, async (t) => {
+    const runtime = await Runtime.start({ engines: [scriptedEngine()] });
+    t.teardown(() => runtime.stop());
+    const mine = labelsOf(name, 'mine');
+    const own = scoped(runtime, { permissions: ['admin'], workers: [mine], stamp: mine });
+    const stored = (workerId: string) => JSON.stringify(runtime.labelsOf(workerId));
+    await own.createWorker({ engine: 'scripted', workerId: 'a' });
+    t.is(stored('a'), JSON.stringify(mine));
+    await own.updateWorker('a', { labels: { team: 'blue' } });
+    t.is(stored('a'), JSON.stringify({ team: 'blue', ...mine }));
+    await t.throwsAsync(own.updateWorker('a', { labels: labelsOf(name, 'yours') }), {
+      code: 'INVALID_REQUEST',
+    });
+    await t.throwsAsync(own.createWorker({ engine: 'scripted', labels: labelsOf(name, 'yours') }), {
+      code: 'INVALID_REQUEST',
+    });
+    await runtime.createWorker({ engine: 'scripted', workerId: 'b' });
+    await t.throwsAsync(own.getWorker('b'), { code: 'WORKER_NOT_FOUND' });
+    const all = scoped(runtime, { ...UNLIMITED, stamp: mine });
+    await all.updateWorker('b', { labels: { team: 'red' } });
+    t.is(stored('b'), '{"team":"red"}', 'it has no label that it did not have');
+  });

@@ -45,6 +45,7 @@ import './scope.test.ts';
 import './scripted-engine.test.ts';
 import './served-archives.test.ts';
 import './served-history.test.ts';
+import './secret-file.test.ts';
 import './set-back-clock.test.ts';
 import './test-engine.test.ts';
 import './time-limit.test.ts';

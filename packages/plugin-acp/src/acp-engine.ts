@@ -8,11 +8,10 @@ import {
   type Logger,
   RuntimeError,
 } from '@worker-runtime/core';
-import { AllowedRoots, claimedPath, ProcessGroup } from '@worker-runtime/core/plugin-kit';
+import { AllowedRoots, claimedPath, LeftoverProcesses, ProcessGroup } from '@worker-runtime/core/plugin-kit';
 import { AcpSession, type OpenedAgent } from './acp-session.ts';
 import { AgentLink } from './agent/agent-link.ts';
 import { AgentRedactor } from './agent/agent-redactor.ts';
-import { AGENT_VARIABLE, agentToken, LeftoverAgents } from './agent/leftover-agents.ts';
 import type { ResolvedAgent, ResolvedOptions } from './options.ts';
 import { SessionOpening } from './session/session-opening.ts';
 import type { OpenedSession } from './session/session-settings.ts';
@@ -36,13 +35,14 @@ export class AcpEngine implements Engine {
   readonly configSchema: JsonObject;
   readonly #options: ResolvedOptions;
   readonly #roots: AllowedRoots;
-  readonly #leftovers: LeftoverAgents;
+  readonly #leftovers: LeftoverProcesses;
   readonly #ownDirectories = new OwnDirectories();
 
   constructor(options: ResolvedOptions) {
     this.#options = options;
     this.configSchema = configSchemaOf(options.agents);
-    this.#leftovers = new LeftoverAgents(options.exitMs);
+    const { exitMs } = options;
+    this.#leftovers = new LeftoverProcesses({ variable: 'ACP_AGENT_OF', plural: 'Agents', exitMs });
     this.#roots = new AllowedRoots(options.roots, 'acp.roots');
   }
 
@@ -94,7 +94,7 @@ export class AcpEngine implements Engine {
         command: agent.command,
         args: agent.args,
         cwd: directory.cwd,
-        env: { ...environment.variables, [AGENT_VARIABLE]: await agentToken(runtimeId, workerId) },
+        env: { ...environment.variables, ...this.#leftovers.environmentFor(runtimeId, workerId) },
       });
       cleanedUp = process.exited.then(() => directory.release());
       const link = new AgentLink(

@@ -24,7 +24,7 @@ for (const type of ['openai-compatible', 'anthropic'] as const)
     const server = await FakeModelServer.open();
     server.answer = obey;
     const options = resolveOptions({ providers: { fake: { type, baseUrl: server.url } }, retries: 0 });
-    const secrets = new Secrets();
+    const secrets = new Secrets(silentLogger);
     const toolbox = new Toolbox(options, secrets, silentLogger);
     return {
       engine: new AiSdkEngine(options, secrets, toolbox),

@@ -189,10 +189,10 @@ test('the current key is read from its file, and a missing key refuses the creat
     code,
     'ENGINE_UNAVAILABLE: The key of the provider "fake" is missing; the log of the runtime names its source',
   );
-  await writeFile(path, 'first-key\n');
+  await writeFile(path, 'first-key\n', { mode: 0o600 });
   const workerId = await scene.create();
   await scene.say(workerId, 'hello');
-  await writeFile(path, 'second-key\n');
+  await writeFile(path, 'second-key\n', { mode: 0o600 });
   await scene.say(workerId, 'hello');
   t.deepEqual(
     scene.server.requests.map(({ headers }) => headers.authorization),

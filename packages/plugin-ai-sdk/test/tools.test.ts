@@ -378,7 +378,7 @@ test('tools of a server over HTTP are called with its key', async (t) => {
 test('P19: a key with quotes and backslashes is redacted in permission requests, calls, results and failures', async (t) => {
   const keyFile = join(await folder(t), 'key');
   const key = 'first"quoted\\secret-4711-ü';
-  await writeFile(keyFile, key);
+  await writeFile(keyFile, key, { mode: 0o600 });
   const show = tool({
     inputSchema: shape,
     needsApproval: true,

@@ -1,9 +1,9 @@
 import { type Logger, RuntimeError } from '@worker-runtime/core';
+import { WatchedFile } from '@worker-runtime/core/plugin-kit';
 import { type Access, type AudienceOf, TokenAccess } from './access/access.ts';
 import { readIssuerFile } from './access/issuers.ts';
 import { assertDistinct, type Token } from './access/token.ts';
 import { readTokenFile } from './access/token-file.ts';
-import { WatchedFile } from './access/watched-file.ts';
 import { type HttpOptions, resolveOptions } from './options.ts';
 
 /** The access of the options `tokens`, `tokenFile` and `issuerFile`, which follows its files. */

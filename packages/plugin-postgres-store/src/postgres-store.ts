@@ -1,4 +1,10 @@
-import { type JsonValue, RuntimeError, type RuntimeStore } from '@worker-runtime/core';
+import {
+  type JsonValue,
+  type Logger,
+  RuntimeError,
+  type RuntimeStore,
+  silentLogger,
+} from '@worker-runtime/core';
 import type {
   Batch,
   KeyEntry,
@@ -153,5 +159,5 @@ export const postgresDatabase = (options: PostgresStoreOptions): RuntimeStore =>
  * Returns the membership of the cluster whose Runtimes are in a PostgreSQL database. It takes the options of the store, and uses those about
  * the database. @throws INVALID_REQUEST the options are not valid
  */
-export const postgresMembership = (options: PostgresStoreOptions): Membership =>
-  new PostgresMembership(settingsOf(options));
+export const postgresMembership = (options: PostgresStoreOptions, log: Logger = silentLogger): Membership =>
+  new PostgresMembership(settingsOf(options), log);

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { RuntimeError } from '@worker-runtime/core';
 import {
   type OptionReader,
@@ -8,12 +7,15 @@ import {
   text,
   wholeNumber,
 } from '@worker-runtime/core/plugin-kit';
-import { urlProblem } from './database/url.ts';
+import { type UrlSource, urlProblem } from './database/url.ts';
 
 export interface PostgresStoreOptions {
   /** The URL of the database: `postgres://role:password@host/database?sslmode=verify-full`. */
   readonly url?: string;
-  /** A file with the URL, instead of `url`. It is read when the store opens. */
+  /**
+   * A file with the URL, instead of `url`. It is read for each connection, so that a changed role or password needs no restart. While a
+   * store or a membership of this process uses it, all connections lead to one host, port and database.
+   */
   readonly urlFile?: string;
   /** The name of the Runtime in the database. One process at a time has it open. Default `default`. */
   readonly runtime?: string;
@@ -51,8 +53,8 @@ export interface PostgresStoreOptions {
 /** The options with their defaults. */
 export interface Settings extends Required<Omit<PostgresStoreOptions, 'url' | 'urlFile' | 'claim'>> {
   readonly claim: number | null;
-  /** Returns the URL. @throws STORE_UNAVAILABLE its file cannot be read */
-  readonly url: () => Promise<string>;
+  /** The source of the URL: one of the two. */
+  readonly source: UrlSource;
 }
 
 const MEBIBYTE = 1_048_576;
@@ -67,21 +69,6 @@ const runtimeName: OptionReader<string> = (value, refuse) =>
 const urlText: OptionReader<string> = (value, refuse) => {
   const problem = typeof value === 'string' ? urlProblem(value) : 'must be a string';
   return problem === null ? (value as string) : refuse(problem);
-};
-
-const urlOf = (url: string | null, file: string | null) => async (): Promise<string> => {
-  if (url !== null) return url;
-  let found: string;
-  try {
-    found = (await readFile(file ?? '', 'utf8')).trim();
-  } catch (cause) {
-    throw new RuntimeError('STORE_UNAVAILABLE', 'The file of postgres-store.urlFile cannot be read', {
-      cause,
-    });
-  }
-  const problem = urlProblem(found);
-  if (problem === null) return found;
-  throw new RuntimeError('STORE_UNAVAILABLE', `The URL in the file of postgres-store.urlFile ${problem}`);
 };
 
 /** Reads the options. @throws INVALID_REQUEST an option is missing, unknown or not valid */
@@ -101,12 +88,13 @@ export const settingsOf = (options: unknown): Settings => {
     queueBytes: optional(wholeNumber(4_096, 1_024 * MEBIBYTE), 64 * MEBIBYTE),
     closingMs: optional(wholeNumber(0, LONGEST_MS), 3_000),
   });
-  return { url: oneUrlOf(url, urlFile), ...others };
+  return { source: sourceOf(url, urlFile), ...others };
 };
 
 /** @throws INVALID_REQUEST both are given, or none */
-const oneUrlOf = (url: string | null, urlFile: string | null): (() => Promise<string>) => {
-  if ((url === null) !== (urlFile === null)) return urlOf(url, urlFile);
+const sourceOf = (url: string | null, file: string | null): UrlSource => {
+  if (url !== null && file === null) return { url };
+  if (file !== null && url === null) return { file };
   throw new RuntimeError(
     'INVALID_REQUEST',
     'Give one of the options postgres-store.url and postgres-store.urlFile: the database of the store',

@@ -56,7 +56,7 @@ if (WITHOUT_POSTGRES !== null) {
       [{ url: urlOf('opening', { user: 'stranger' }) }, /^STORE_UNAVAILABLE: .*--grant/],
       [{ url: urlOf('opening', { port: 1 }) }, /^STORE_UNAVAILABLE: .*cannot be reached/],
       [{ url: urlOf('opening', { query: '?sslmode=verify-full' }) }, /^STORE_UNAVAILABLE: .*TLS/],
-      [{ urlFile: join(server.data, 'nowhere.url') }, /^STORE_UNAVAILABLE: .*cannot be read/],
+      [{ urlFile: join(server.data, 'nowhere.url') }, /^STORE_UNAVAILABLE: .*cannot be opened \(ENOENT\)/],
     ];
     for (const [options, pattern] of cases) await refuses(t, options, pattern);
   });

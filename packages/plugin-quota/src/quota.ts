@@ -6,6 +6,7 @@ import {
   systemClock,
   type WorkerFacts,
 } from '@worker-runtime/core';
+import { ownValue } from '@worker-runtime/core/plugin-kit';
 import { Account } from './account.ts';
 import { type QuotaOptions, type Settings, settingsOf } from './quota-options.ts';
 import { SpentTokens } from './spent-tokens.ts';
@@ -34,9 +35,9 @@ class Quota {
     hooks.prepare.tapPromise(async (spec, { parent = null }) => {
       // a change has no parent, and that of the Worker may be deleted
       if (parent === null) return spec;
-      const { labels } = await runtime.getWorker(parent);
+      const account = ownValue((await runtime.getWorker(parent)).labels, by);
       const { [by]: _, ...others } = spec.labels;
-      return { ...spec, labels: { ...others, ...(labels[by] !== undefined && { [by]: labels[by] }) } };
+      return { ...spec, labels: { ...others, ...(account !== undefined && { [by]: account }) } };
     });
     hooks.admit.tapPromise(async (command) => {
       if (command.type === 'worker.update') {
@@ -92,7 +93,7 @@ class Quota {
   }
 
   #nameOf({ labels }: Pick<WorkerFacts, 'labels'>): string {
-    return labels[this.#settings.by] ?? '';
+    return ownValue(labels, this.#settings.by) ?? '';
   }
 
   #accountOf(name: string): Account {

@@ -196,3 +196,23 @@ test('options may come from flags, and wrong ones are refused by name', (t) => {
   ] as const)
     t.throws(() => plugin(options), { code: 'INVALID_REQUEST', message });
 });
+
+test('P108: a label with the account may have any name, and a Worker without it has the account of all others', async (t) => {
+  for (const by of ['constructor', '__proto__']) {
+    const { runtime, send } = await begin(t, { by, inputsPerMinute: 1, accounts: { rich: {} } });
+    const labels = Object.fromEntries([[by, 'rich']]);
+    await runtime.createWorker({ engine: 'scripted', workerId: 'rich', labels });
+    await runtime.createWorker({ engine: 'scripted', workerId: 'a' });
+    await runtime.createWorker({ engine: 'scripted', workerId: 'child', parent: 'a' });
+    await runtime.createWorker({ engine: 'scripted', workerId: 'heir', parent: 'rich' });
+    t.deepEqual(
+      [runtime.labelsOf('child'), Object.entries(runtime.labelsOf('heir') ?? {})],
+      [{}, [[by, 'rich']]],
+    );
+    t.deepEqual(
+      [await send('a'), await send('child'), await send('rich'), await send('heir')],
+      ['completed', 'quota.inputsPerMinute', 'completed', 'completed'],
+    );
+    await runtime.updateWorker('a', { labels: { team: 'blue' } });
+  }
+});

@@ -31,7 +31,7 @@ export class Endpoint {
     this.#host = host;
     this.#clock = clock;
     this.#positions = positions;
-    this.#sender = new Sender(settings, clock);
+    this.#sender = new Sender(settings, clock, host.log);
   }
 
   /** @throws INVALID_REQUEST the secret is missing or not valid */

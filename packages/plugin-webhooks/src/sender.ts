@@ -7,7 +7,7 @@ import {
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
-import type { Clock } from '@worker-runtime/core';
+import type { Clock, Logger } from '@worker-runtime/core';
 import { isAllowed } from './address-rules.ts';
 import type { Message } from './message.ts';
 import { Secrets } from './secrets.ts';
@@ -33,18 +33,18 @@ export class Sender {
   readonly #sending = new Set<ClientRequest>();
   #isClosed = false;
 
-  constructor(settings: EndpointSettings, clock: Clock) {
+  constructor(settings: EndpointSettings, clock: Clock, log: Logger) {
     this.#settings = settings;
     this.#clock = clock;
-    this.#secrets = new Secrets(settings);
+    this.#secrets = new Secrets(settings, log);
     const isSecure = settings.url.protocol === 'https:';
     this.#agent = new (isSecure ? HttpsAgent : HttpAgent)({ keepAlive: true });
     this.#request = isSecure ? httpsRequest : httpRequest;
   }
 
   /** @throws INVALID_REQUEST the secret is missing or not valid */
-  open(): Promise<void> {
-    return this.#secrets.read();
+  async open(): Promise<void> {
+    await this.#secrets.read();
   }
 
   /** Makes one attempt. Never rejects. */

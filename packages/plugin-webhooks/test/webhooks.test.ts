@@ -18,7 +18,7 @@ const makePlace = async (t: ExecutionContext, ...secrets: string[]) => {
   const dir = await mkdtemp(join(tmpdir(), 'worker-runtime-webhooks-'));
   t.teardown(() => rm(dir, { recursive: true, force: true }));
   const secretFile = join(dir, 'secret');
-  await writeFile(secretFile, secrets.join('\n'));
+  await writeFile(secretFile, secrets.join('\n'), { mode: 0o600 });
   return { dir, secretFile };
 };
 
@@ -396,4 +396,29 @@ test('options may come from flags, and wrong ones are refused by name without a 
   const error = await t.throwsAsync(started);
   t.regex(String(error?.message), /webhooks/);
   t.notRegex(String(error?.message), /canary/);
+});
+
+test('P106: an endpoint uses the current secret, and the last one while its file is not usable', async (t) => {
+  const [last, next] = [newSecret(), newSecret()];
+  const { secretFile } = await makePlace(t, last);
+  const { clock, pauses } = pausedClock();
+  const receiver = await receive(t, last);
+  const { run, lines } = await begin(t, { one: { url: receiver.url, secretFile, allow } }, { clock });
+  for (const [count, spoil] of [
+    [1, () => writeFile(secretFile, 'whsec_half')],
+    [2, () => rm(secretFile)],
+  ] as const) {
+    await spoil();
+    await run('a');
+    await receiver.until(() => receiver.accepted.length === count);
+  }
+  t.is(lines.filter((line) => line.includes('stays in use')).length, 2);
+  await writeFile(secretFile, next, { mode: 0o600 });
+  await run('a');
+  await receiver.until(() => receiver.wrong.length === 1);
+  await writeFile(secretFile, last);
+  while (pauses.length === 0) await new Promise(setImmediate);
+  for (const pause of pauses) pause.fire();
+  await receiver.until(() => receiver.accepted.length === 3);
+  t.false(lines.some((line) => [last, next, 'whsec_half'].some((secret) => line.includes(secret))));
 });

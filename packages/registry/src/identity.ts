@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { access, link, open, rm } from 'node:fs/promises';
 import { RuntimeError } from '@worker-runtime/core';
+import { ownValue, readOwnedFile } from '@worker-runtime/core/plugin-kit';
 import { ALLOWANCE_HEADER, type Authority, type Labels, type Scope } from '@worker-runtime/core/scope';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose';
 
@@ -12,7 +13,6 @@ const STREAM_S = 3_600;
 const REUSE_MS = 20_000;
 /** The number of tokens that are kept for reuse. */
 const KEPT_TOKENS = 1_000;
-const MAX_KEY_BYTES = 4_096;
 
 type SigningKey = Parameters<SignJWT['sign']>[0];
 
@@ -112,7 +112,7 @@ export class Identity {
 /** Returns the part of a scope that has these labels. */
 const partOf = (scope: Scope, labels: Labels): Scope => {
   const fits = (selector: Labels): boolean =>
-    Object.entries(labels).every(([name, value]) => (selector[name] ?? value) === value);
+    Object.entries(labels).every(([name, value]) => (ownValue(selector, name) ?? value) === value);
   if (Object.keys(labels).length === 0) return scope;
   const { workers, stamp } = scope;
   const selectors = workers === '*' ? [{}] : workers.filter(fits);
@@ -156,22 +156,7 @@ const createKeyFile = async (path: string): Promise<void> => {
 };
 
 const readKeyFile = async (path: string): Promise<JWK> => {
-  let text: string;
-  try {
-    // opened once, so that the checks apply to the bytes that are read
-    const file = await open(path, 'r');
-    try {
-      const stat = await file.stat();
-      if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0)
-        throw refuse(path, 'is accessible to users other than its owner: run chmod 600');
-      if (stat.size > MAX_KEY_BYTES) throw refuse(path, 'is too large for a key');
-      text = await file.readFile('utf8');
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw error instanceof RuntimeError ? error : refuse(path, 'cannot be read', error);
-  }
+  const text = await readOwnedFile(path, 'access', (message) => refuse(path, message));
   let jwk: JWK;
   try {
     jwk = JSON.parse(text) as JWK;

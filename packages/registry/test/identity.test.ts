@@ -57,7 +57,7 @@ test('a key file that is not one, or that others can read, is refused with what 
     ['{}', /private JWK of the curve Ed25519/],
     [JSON.stringify({ ...JSON.parse(good), d: undefined }), /private JWK/],
     [JSON.stringify({ ...JSON.parse(good), d: 'AAAA' }), /not a valid private key/],
-    ['x'.repeat(5_000), /too large/],
+    ['x'.repeat(1_048_577), /is larger than/],
   ] as const) {
     await writeFile(path, content);
     await refused(message);
@@ -133,4 +133,21 @@ test('an identity within labels signs for the Workers with these labels only, an
     [{ workspace: 'acme', tier: '1' }],
     { ...stamp, tier: '1' },
   ]);
+});
+
+test('P108: the label of a part of the Workers may have any name', async (t) => {
+  const { identity, remove } = await makeKeys();
+  t.teardown(remove);
+  for (const name of ['constructor', '__proto__']) {
+    const part = Object.fromEntries([[name, 'a']]);
+    const scope: Scope = { permissions: ['operate'], workers: [{ team: 'blue' }], stamp: {} };
+    const token = await identity.within(part).sign('runtime_x', { name: 'ada', scope });
+    const signed = decodeJwt<Authority>(token).scope;
+    t.deepEqual(signed.workers === '*' || signed.workers.map((selector) => Object.entries(selector)), [
+      [
+        ['team', 'blue'],
+        [name, 'a'],
+      ],
+    ]);
+  }
 });

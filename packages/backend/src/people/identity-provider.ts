@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import { type Logger, RuntimeError } from '@worker-runtime/core';
+import { readOwnedFile, SecretFile } from '@worker-runtime/core/plugin-kit';
 import {
   AuthorizationResponseError,
   allowInsecureRequests,
@@ -16,7 +17,7 @@ import {
   ResponseBodyError,
 } from 'openid-client';
 import { boundedFetch } from './bounded-fetch.ts';
-import type { ResolvedOidc } from './oidc-config.ts';
+import { type ResolvedOidc, refuseSecret } from './oidc-config.ts';
 import { assertPerson, OPERATORS, type Person } from './person.ts';
 import { UsedOnce } from './used-once.ts';
 
@@ -50,13 +51,26 @@ export class IdentityProvider {
   readonly #config: ResolvedOidc;
   readonly #redirectUri: () => string;
   readonly #log: Logger;
+  /** Null for a public client. */
+  readonly #secret: SecretFile<string> | null;
   readonly #used = new UsedOnce(LOGIN_MS);
   #description: { readonly at: number; readonly value: Promise<Configuration> } | null = null;
 
-  constructor(config: ResolvedOidc, redirectUri: () => string, log: Logger) {
+  private constructor(config: ResolvedOidc, redirectUri: () => string, log: Logger) {
+    const { clientSecretFile: file } = config;
     this.#config = config;
     this.#redirectUri = redirectUri;
     this.#log = log;
+    this.#secret = file === null ? null : new SecretFile(file, secretIn, refuseSecret, log);
+  }
+
+  /** @throws INVALID_REQUEST the secret of the client cannot be read, or other users can read it too */
+  static async open(config: ResolvedOidc, redirectUri: () => string, log: Logger): Promise<IdentityProvider> {
+    const provider = new IdentityProvider(config, redirectUri, log);
+    const { clientSecretFile: file } = config;
+    if (file !== null) await readOwnedFile(file, 'access', refuseSecret);
+    await provider.#secret?.read();
+    return provider;
   }
 
   get name(): string {
@@ -161,22 +175,7 @@ export class IdentityProvider {
   #describe(maxAgeMs: number): Promise<Configuration> {
     const now = performance.now();
     if (this.#description !== null && now - this.#description.at < maxAgeMs) return this.#description.value;
-    const { issuer, clientId, clientSecret, timeoutMs } = this.#config;
-    const asked = discovery(
-      issuer,
-      clientId,
-      undefined,
-      clientSecret === null ? None() : ClientSecretPost(clientSecret),
-      {
-        timeout: timeoutMs / 1_000,
-        [customFetch]: boundedFetch,
-        execute: [
-          enableNonRepudiationChecks,
-          // the configuration allows it for this machine only
-          ...(issuer.protocol === 'http:' ? [allowInsecureRequests] : []),
-        ],
-      },
-    ).catch((cause: unknown) => {
+    const asked = this.#discover().catch((cause: unknown) => {
       if (this.#description?.value === asked) this.#description = null;
       this.#failed(cause, 'the identity provider cannot be used; links and API tokens work without it');
       throw unavailable('The identity provider cannot be used at present; try again later', cause);
@@ -185,10 +184,30 @@ export class IdentityProvider {
     return asked;
   }
 
+  async #discover(): Promise<Configuration> {
+    const { issuer, clientId, timeoutMs } = this.#config;
+    const secret = (await this.#secret?.read()) ?? null;
+    return discovery(issuer, clientId, undefined, secret === null ? None() : ClientSecretPost(secret), {
+      timeout: timeoutMs / 1_000,
+      [customFetch]: boundedFetch,
+      execute: [
+        enableNonRepudiationChecks,
+        // the configuration allows it for this machine only
+        ...(issuer.protocol === 'http:' ? [allowInsecureRequests] : []),
+      ],
+    });
+  }
+
   #failed(error: unknown, message: string): void {
     this.#log.warn({ issuer: this.#config.issuer.href, reason: reasonOf(error) }, message);
   }
 }
+
+const secretIn = (text: string): string => {
+  const secret = text.trim();
+  if (secret === '') throw refuseSecret('is empty');
+  return secret;
+};
 
 /** Returns an error and its causes. */
 const chainOf = (error: unknown): readonly Error[] => {

@@ -1,5 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { RuntimeError } from '@worker-runtime/core';
 import {
   list,
   type OptionReader,
@@ -16,7 +16,7 @@ export interface OidcConfig {
   readonly issuer: string;
   /** The id under which the provider knows this backend. */
   readonly clientId: string;
-  /** The file with the secret of the client. Default: none, for a public client. */
+  /** The file with the secret of the client, which is read for each login. Default: none, for a public client. */
   readonly clientSecretFile?: string;
   /** The name of the provider on the login page. Default: the host of the issuer. */
   readonly name?: string;
@@ -33,7 +33,7 @@ export interface OidcConfig {
 export interface ResolvedOidc {
   readonly issuer: URL;
   readonly clientId: string;
-  readonly clientSecret: string | null;
+  readonly clientSecretFile: string | null;
   readonly name: string;
   readonly nameClaim: string;
   readonly groupsClaim: string;
@@ -56,37 +56,21 @@ const scopesIn: OptionReader<readonly string[]> = (value, refuse) => {
   return scopes.includes('openid') ? scopes : refuse('must have "openid"');
 };
 
-/** Reads the secret of the client. It is read once, at the start. */
-const secretIn =
-  (folder: string): OptionReader<string> =>
-  (value, refuse) => {
-    const path = resolve(folder, text(value, refuse));
-    let mode: number;
-    let secret: string;
-    try {
-      mode = statSync(path).mode;
-      secret = readFileSync(path, 'utf8').trim();
-    } catch {
-      return refuse(`cannot be read: ${path}`);
-    }
-    if (process.platform !== 'win32' && (mode & 0o007) !== 0)
-      return refuse(`is accessible to all users: run chmod 600 ${path}`);
-    return secret === '' ? refuse(`is empty: ${path}`) : secret;
-  };
+/** Returns the error of a file with the secret of the client. */
+export const refuseSecret = (message: string): RuntimeError =>
+  new RuntimeError('INVALID_REQUEST', `The file of oidc.clientSecretFile ${message}`);
 
 /** Reads the option `oidc`. @throws INVALID_REQUEST a field is unknown or not suitable; the message names it */
 export const readOidc = (value: unknown, folder: string): ResolvedOidc => {
-  const { clientSecretFile, name, ...rest } = readOptions<
-    Omit<ResolvedOidc, 'clientSecret' | 'name'> & { clientSecretFile: string | null; name: string | null }
-  >('oidc', value, {
+  const { name, ...rest } = readOptions<Omit<ResolvedOidc, 'name'> & { name: string | null }>('oidc', value, {
     issuer: issuerIn,
     clientId: text,
-    clientSecretFile: optional(secretIn(folder), null),
+    clientSecretFile: optional((path, refuse) => resolve(folder, text(path, refuse)), null),
     name: optional(text, null),
     nameClaim: optional(text, 'email'),
     groupsClaim: optional(text, 'groups'),
     scopes: optional(scopesIn, ['openid', 'email', 'profile']),
     timeoutMs: optional(wholeNumber(1, 60_000), 10_000),
   });
-  return { ...rest, clientSecret: clientSecretFile, name: name ?? rest.issuer.host };
+  return { ...rest, name: name ?? rest.issuer.host };
 };

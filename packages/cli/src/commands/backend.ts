@@ -71,7 +71,7 @@ const run = async (flags: BackendFlags, operatorLog: OperatorLog): Promise<Runti
   let serving: Backend | null = null;
   const signal = stopSignal(() => {
     log.info({}, 'SIGHUP: reading the policy again');
-    serving?.reload();
+    void serving?.reload();
   });
   const stopping = new AbortController();
   const starting = Backend.start(config, {

@@ -23,7 +23,8 @@ const withMembership = async (
   const { postgresMembership } = await import('@worker-runtime/plugin-postgres-store');
   let membership: Membership | null = null;
   try {
-    membership = postgresMembership({ url });
+    // a command that waits reads a changed file again
+    membership = postgresMembership(urlFile === undefined ? { url } : { urlFile });
     await act(membership);
   } catch (error) {
     if (!(error instanceof RuntimeError)) throw error;

@@ -68,7 +68,7 @@ const run = async (plan: HostPlan, log: Logger, isJson: boolean): Promise<void> 
   const { name, leaseMs, waitMs, options, limits, address } = plan;
   const { [STORE]: store = {}, http: _, ws = {}, ...others } = options;
   const plugins = plan.plugins.filter((plugin) => !OF_HOST.has(shortName(plugin.name)));
-  const membership = postgresMembership(store as PostgresStoreOptions);
+  const membership = postgresMembership(store as PostgresStoreOptions, log);
   const httpOptions = httpOptionsOf(plan);
   const host = new Host({
     membership,

@@ -23,13 +23,13 @@ const limitsOf = ({ limits = {} }: Grant): string => {
 };
 
 /** Prints the decision of a policy file. @throws Failure the file is not valid */
-export const explainPolicy = (
+export const explainPolicy = async (
   { policy, as, groups, workspace, json }: ExplainFlags,
   output: Output,
-): void => {
-  const explanation = () => {
+): Promise<void> => {
+  const explanation = async () => {
     try {
-      return explain(readPolicy(resolve(policy)), { name: as, groups }, workspace);
+      return explain(await readPolicy(resolve(policy)), { name: as, groups }, workspace);
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
       const { message, cause } = error;
@@ -37,7 +37,7 @@ export const explainPolicy = (
       throw usageError('code' in cause ? `${message}; use --policy` : `${message}: ${cause.message}`);
     }
   };
-  const { rule, grant } = explanation();
+  const { rule, grant } = await explanation();
   const part = (value: unknown): string => (value === '*' ? 'all' : JSON.stringify(value));
   const text =
     grant === null

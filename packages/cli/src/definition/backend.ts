@@ -149,7 +149,7 @@ export const backendCommands = (
           },
           async (given) => {
             const { explainPolicy } = await import('../commands/policy.ts');
-            explainPolicy({ ...given, groups: given.group ?? [] }, output);
+            await explainPolicy({ ...given, groups: given.group ?? [] }, output);
           },
         )
         .demandCommand(1, 'no command given after "policy"');

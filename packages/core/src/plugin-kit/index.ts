@@ -102,6 +102,7 @@ export type { FacadePlace, FacadePlugin, Serving } from './facade-plugin.ts';
 export { decodedName, jsonBody, problemAnswer, refuse, routeIn } from './fetch-answer.ts';
 export { BYTES_TYPE, FILES_AT_ONCE, fileHeaders, SHOWN_TYPES } from './file-answer.ts';
 export { STATUS_OF } from './http-status.ts';
+export { LeftoverProcesses, type OwnedPrograms } from './leftover-processes.ts';
 export { type LogEnd, readLogEnd } from './log-end.ts';
 export {
   fileInBlock,
@@ -123,12 +124,15 @@ export {
   wholeNumber,
 } from './options.ts';
 export { orQuiet } from './or-quiet.ts';
+export { ownValue } from './own-value.ts';
+export { type Protection, readOwnedFile } from './owned-file.ts';
 export { priceList } from './price-list.ts';
 export { allowOf, methodNotAllowed, PROBLEM_TYPE, type Problem, problemOf } from './problem.ts';
 export { ProcessGroup, type Program } from './process-group.ts';
 export { Reads } from './reads.ts';
 export { RedactedOutputs } from './redacted-outputs.ts';
 export { Redactor } from './redactor.ts';
+export { SecretFile } from './secret-file.ts';
 export {
   anything,
   assertShape,
@@ -147,3 +151,4 @@ export {
 export { Shares } from './shares.ts';
 export { QUIET_FRAME, type SseAnswer, sseAnswer } from './sse-answer.ts';
 export { StateWriter, type StateWriterOptions } from './state-writer.ts';
+export { WatchedFile } from './watched-file.ts';

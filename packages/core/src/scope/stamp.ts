@@ -1,6 +1,7 @@
 import type { CreateWorker, ForkWorker, UpdateWorker } from '../contracts/runtime-api.ts';
 import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import type { ServedRuntime } from '../contracts/served-runtime.ts';
+import { ownValue } from '../plugin-kit/own-value.ts';
 import { isObject } from '../plugin-kit/shape.ts';
 import { isSelected, type Labels, type Scope } from './scope.ts';
 
@@ -55,20 +56,20 @@ export class Stamp {
     if (!isObject(request) || !isObject(request.labels)) return request;
     const current = this.#runtime.labelsOf(workerId) ?? {};
     const labels = request.labels as Labels;
-    const stamp: Record<string, string> = {};
-    for (const name of Object.keys(this.#scope.stamp)) {
-      const { [name]: value } = current;
-      if (value !== undefined) stamp[name] = value;
-      else if (labels[name] !== undefined) throw reserved(name, 'is reserved, and the Worker has none');
-    }
-    return { ...request, labels: this.#inScope(labels, stamp) };
+    const kept = Object.keys(this.#scope.stamp).flatMap((name) => {
+      const value = ownValue(current, name);
+      if (value !== undefined) return [[name, value] as const];
+      if (ownValue(labels, name) === undefined) return [];
+      throw reserved(name, 'is reserved, and the Worker has none');
+    });
+    return { ...request, labels: this.#inScope(labels, Object.fromEntries(kept)) };
   }
 
   /** @throws INVALID_REQUEST a label has another value than the stamp · FORBIDDEN the Worker would be outside of the scope */
   #inScope(labels: Labels, stamp: Labels): Labels {
     for (const [name, value] of Object.entries(stamp)) {
-      if (labels[name] !== undefined && labels[name] !== value)
-        throw reserved(name, 'is reserved, and has another value');
+      const given = ownValue(labels, name);
+      if (given !== undefined && given !== value) throw reserved(name, 'is reserved, and has another value');
     }
     const all = { ...labels, ...stamp };
     if (isSelected(this.#scope, all)) return all;

@@ -6,7 +6,7 @@ import {
   type Run,
   RuntimeError,
 } from '@worker-runtime/core';
-import { keepFile, RedactedOutputs } from '@worker-runtime/core/plugin-kit';
+import { keepFile, ownValue, RedactedOutputs } from '@worker-runtime/core/plugin-kit';
 import { AgentCalls } from '../agent/agent-calls.ts';
 import type { AgentRedactor } from '../agent/agent-redactor.ts';
 import { AgentUpdates } from '../agent/agent-updates.ts';
@@ -190,7 +190,7 @@ export class AgentPrompt {
   /** Ends the run as the answer of the agent says. */
   finish(stopReason: StopReason): void {
     const { signal } = this.run;
-    const output = STOP_OUTPUTS[stopReason];
+    const output = ownValue<EngineOutput | undefined>(STOP_OUTPUTS, stopReason);
     if (signal.aborted) this.#fail(signal.reason);
     else if (stopReason === 'max_turn_requests')
       this.#fail(new RuntimeError('LIMIT_REACHED', 'The agent reached its limit of steps for one run'));

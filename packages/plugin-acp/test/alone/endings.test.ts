@@ -299,7 +299,7 @@ for (const [kind, value] of [
   test(`P19: a secret with ${kind} is redacted in permission requests, failures and calls`, async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'acp-key-'));
     t.teardown(() => rm(folder, { recursive: true, force: true }));
-    await writeFile(join(folder, 'key'), value);
+    await writeFile(join(folder, 'key'), value, { mode: 0o600 });
     const scene = await AgentScene.open(t, { agent: { envFiles: { AGENT_KEY: join(folder, 'key') } } });
     const workerId = await scene.create();
     const request = await scene.asked(workerId, 'expose AGENT_KEY');

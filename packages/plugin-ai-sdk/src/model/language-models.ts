@@ -1,6 +1,7 @@
 import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { RuntimeError } from '@worker-runtime/core';
+import { ownValue } from '@worker-runtime/core/plugin-kit';
 import type { LanguageModel } from 'ai';
 import type { ResolvedOptions } from '../options.ts';
 import type { Secrets } from '../secrets.ts';
@@ -45,7 +46,7 @@ export class LanguageModels {
 
   /** @throws ENGINE_UNAVAILABLE the provider is no longer configured, or its key is missing */
   async make(providerName: string, modelName: string): Promise<NamedModel> {
-    const provider = this.#options.providers[providerName];
+    const provider = ownValue(this.#options.providers, providerName);
     if (!provider)
       throw new RuntimeError('ENGINE_UNAVAILABLE', `The provider "${providerName}" is no longer configured`);
     const { stallMs = this.#options.stallMs, firstTokenMs } = provider;

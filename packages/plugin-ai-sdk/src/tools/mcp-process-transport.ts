@@ -4,7 +4,7 @@ import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 import { ProcessGroup, type Program } from '@worker-runtime/core/plugin-kit';
 
 /** The time that a server has to exit after its input was closed, and again after SIGTERM. */
-const EXIT_MS = 2_000;
+export const EXIT_MS = 2_000;
 const NEWLINE = 10;
 
 /**

@@ -50,6 +50,7 @@ export class McpServer {
   readonly #server: McpServerOptions;
   readonly #secrets: Secrets;
   readonly #log: Logger;
+  readonly #mark: () => Promise<Readonly<Record<string, string>>>;
   readonly #connectMs: number;
   readonly #attemptMs: number;
   readonly #host: ConnectionHost;
@@ -69,12 +70,14 @@ export class McpServer {
     options: ResolvedOptions,
     secrets: Secrets,
     log: Logger,
+    mark: () => Promise<Readonly<Record<string, string>>>,
   ) {
     const kind = 'url' in server ? 'url' : 'program';
     this.name = name;
     this.#server = server;
     this.#secrets = secrets;
     this.#log = log;
+    this.#mark = mark;
     this.#connectMs = server.connectMs ?? options.connectMs ?? CONNECT_MS[kind];
     this.#attemptMs = Math.max(this.#connectMs, ATTEMPT_MS[kind]);
     this.#host = {
@@ -286,7 +289,8 @@ export class McpServer {
     const { variables, values } = await childEnvironment(server);
     for (const value of values) this.#secrets.addSecret(value);
     const { command, args, cwd } = server;
-    return new McpProcessTransport({ command, args, cwd, env: variables }, MAX_MESSAGE_BYTES, (text) =>
+    const env = { ...variables, ...(await this.#mark()) };
+    return new McpProcessTransport({ command, args, cwd, env }, MAX_MESSAGE_BYTES, (text) =>
       this.#log.debug(
         { server: this.name, stderr: this.#secrets.text(text.slice(0, 2_000)) },
         'A tool server wrote to standard error',

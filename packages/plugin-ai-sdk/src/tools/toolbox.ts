@@ -93,15 +93,21 @@ const orAborted = async (promise: Promise<unknown>, signal: AbortSignal): Promis
   await Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', abort));
 };
 
+/**
+ * Returns the variables by which the processes of a tool server are found after a kill of the runtime. Resolves when those of an earlier
+ * process of the runtime have ended.
+ */
+type Mark = (server: string) => Promise<Readonly<Record<string, string>>>;
+
 /** All tools that a Worker can be granted: the functions of the embedder and the tools of the servers. */
 export class Toolbox {
   readonly #functions: readonly GrantedTool[];
   readonly #servers: readonly McpServer[];
 
-  constructor(options: ResolvedOptions, secrets: Secrets, log: Logger) {
+  constructor(options: ResolvedOptions, secrets: Secrets, log: Logger, mark: Mark = async () => ({})) {
     this.#functions = Object.entries(options.tools).map(([name, tool]) => functionTool(name, tool));
     this.#servers = Object.entries(options.mcpServers).map(
-      ([name, server]) => new McpServer(name, server, options, secrets, log),
+      ([name, server]) => new McpServer(name, server, options, secrets, log, () => mark(name)),
     );
   }
 

@@ -1,8 +1,10 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { RuntimeError } from '@worker-runtime/core';
 import { bundled } from '@worker-runtime/test-environment/bundled';
 import type { Answer } from '@worker-runtime/test-environment/fake-model-server';
@@ -11,6 +13,7 @@ import { z } from 'zod';
 import { type ToolCaller, tool } from '../../src/index.ts';
 import { FakeMcpServer, LOOK, textResult } from '../fake-mcp-server.ts';
 import { ModelScene, type SceneOptions } from '../model-scene.ts';
+import { namedStore } from '../named-store.ts';
 
 /** The longest time for a call in these tests. A call that is noticed to have failed takes much less. */
 const TOOL_MS = 20_000;
@@ -129,7 +132,7 @@ test('a call in progress ends as usual when the session is lost in the meantime'
 
 test('a key that is changed is used at once, also by servers that bind a session to its key', async (t) => {
   const apiKeyFile = join(await folder(t), 'key');
-  await writeFile(apiKeyFile, 'first-key-0123456789');
+  await writeFile(apiKeyFile, 'first-key-0123456789', { mode: 0o600 });
   const { far, scene } = await open(t, {}, { apiKeyFile });
   far.key = 'first-key-0123456789';
   const workerId = await scene.create({}, { tools: ['far.look'] });
@@ -137,12 +140,12 @@ test('a key that is changed is used at once, also by servers that bind a session
   far.key = 'second-key-0123456789';
   await writeFile(apiKeyFile, `${far.key}\n`);
   t.is(await learned(scene, workerId), 'result "seen"');
-  await writeFile(apiKeyFile, 'wrong-key-0123456789');
+  await writeFile(apiKeyFile, 'wrong-key-0123456789', { mode: 0o600 });
   t.is(
     await learned(scene, workerId),
     'error The tool server "far" cannot be reached. The call was not made.',
   );
-  await writeFile(apiKeyFile, 'second-key-0123456789');
+  await writeFile(apiKeyFile, 'second-key-0123456789', { mode: 0o600 });
   t.is(await learned(scene, workerId), 'result "seen"');
   t.is(far.calls.length, 3);
 });
@@ -472,7 +475,7 @@ test('of a large result, the text and the structured content are both kept in pa
 test('P19: a key in text or structured content of a tool server is redacted', async (t) => {
   const apiKeyFile = join(await folder(t), 'key');
   const key = 'quoted"key\\4711-0123456789';
-  await writeFile(apiKeyFile, key);
+  await writeFile(apiKeyFile, key, { mode: 0o600 });
   const { far, scene } = await open(t, {}, { apiKeyFile });
   const workerId = await scene.create({}, { tools: ['far.look'] });
   far.call = () => ({
@@ -641,6 +644,59 @@ for (const [title, [script, end]] of Object.entries(SHELLS))
     if (isLeft) process.kill(Number(pid), 'SIGKILL');
     t.false(isLeft);
   });
+
+/** A server that ignores the end of its input and SIGTERM, beside a process that it has started. Writes the ids of both. */
+const stubborn = (file: string): string =>
+  `trap "" TERM; sleep 600 & echo "$$ $!" > ${file}.new; mv ${file}.new ${file}; while :; do sleep 1; done`;
+
+const pidsIn = async (file: string): Promise<readonly string[]> => {
+  while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  return readFileSync(file, 'utf8').trim().split(' ');
+};
+
+(existsSync('/proc/self/environ') ? test : test.skip)(
+  'P100: tool servers of a runtime that was killed are ended before those of its next start begin',
+  async (t) => {
+    const path = await folder(t);
+    const [left, beside, fresh] = ['left', 'beside', 'fresh'].map((name) => join(path, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const started: string[] = [];
+    t.teardown(() => {
+      for (const pid of started.filter(isRunning)) process.kill(Number(pid), 'SIGKILL');
+    });
+    const program = fileURLToPath(new URL('../runtime-process.ts', import.meta.url));
+    const start = async (runtimeId: string, file: string) => {
+      const args = [
+        '--import=tsx',
+        '--conditions=@worker-runtime/source',
+        program,
+        runtimeId,
+        stubborn(file),
+      ];
+      const runtime = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+      t.teardown(() => runtime.kill('SIGKILL'));
+      await once(runtime.stdout, 'data');
+      const pids = await pidsIn(file);
+      started.push(...pids);
+      return { runtime, pids };
+    };
+    const runtimeId = `runtime_${process.pid}_${Date.now()}`;
+    const killed = await start(runtimeId, left);
+    const neighbour = await start(`${runtimeId}_2`, beside);
+    killed.runtime.kill('SIGKILL');
+    await once(killed.runtime, 'exit');
+    t.true(killed.pids.every(isRunning), 'the server and the process that it started outlive the runtime');
+    const mcpServers = { near: { command: 'sh', args: ['-c', stubborn(fresh)] } };
+    const scene = await ModelScene.open(t, { store: namedStore(runtimeId), mcpServers });
+    started.push(...(await pidsIn(fresh)));
+    t.deepEqual(killed.pids.filter(isRunning), []);
+    t.true(scene.logged.some((line) => line.startsWith('Tool servers of an earlier process')));
+    t.true(neighbour.pids.every(isRunning), 'servers of a runtime that lives are left alone');
+  },
+);
 
 test('functions and tool servers learn the Worker and the run that call them', async (t) => {
   const seen: unknown[] = [];

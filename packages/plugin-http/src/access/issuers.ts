@@ -1,4 +1,5 @@
 import { RuntimeError } from '@worker-runtime/core';
+import { readOwnedFile } from '@worker-runtime/core/plugin-kit';
 import {
   ALLOWANCE_HEADER,
   type Authority,
@@ -18,7 +19,6 @@ import {
   jwtVerify,
 } from 'jose';
 import type { Caller } from './caller.ts';
-import { readOwnedFile } from './owned-file.ts';
 import { isPermissions } from './permission.ts';
 import { Withdrawal } from './withdrawal.ts';
 

@@ -1,4 +1,4 @@
-import { readOwnedFile } from './owned-file.ts';
+import { readOwnedFile } from '@worker-runtime/core/plugin-kit';
 import { parseTokens, refuseTokens, TOKEN_FILE, type Token } from './token.ts';
 
 /**

@@ -1,3 +1,4 @@
+import { ownValue } from '@worker-runtime/core/plugin-kit';
 import type { ConversationItem } from './conversation-item.ts';
 
 /** One run of a conversation: its input, and the items that follow it. */
@@ -13,7 +14,8 @@ const CHILD_EVENTS: Readonly<Record<string, string>> = {
 };
 
 /** Returns a public text for an event that a child sent to its parent. The text does not name the child. */
-export const childEventText = (event: string): string => CHILD_EVENTS[event] ?? 'A child reported something';
+export const childEventText = (event: string): string =>
+  ownValue(CHILD_EVENTS, event) ?? 'A child reported something';
 
 type Input = CommittedRun['input'];
 

@@ -1,10 +1,11 @@
 import { Socket } from 'node:net';
 import { Client, type QueryArrayResult, types } from 'pg';
+import type { DatabaseUrl } from './database-url.ts';
 import { failureOf, stateOf, unavailable } from './failure.ts';
 import type { Statement } from './statement.ts';
 
 export interface ConnectionSettings {
-  readonly url: string;
+  readonly url: DatabaseUrl;
   /** The longest time without an answer, in milliseconds. */
   readonly answerMs: number;
 }
@@ -49,7 +50,7 @@ export class Connection {
   #hasWarned = false;
   #failure: unknown = null;
 
-  private constructor({ url, answerMs }: ConnectionSettings) {
+  private constructor(url: string, answerMs: number) {
     this.#socket = new Socket();
     this.#answerMs = answerMs;
     this.#client = new Client({
@@ -72,18 +73,29 @@ export class Connection {
     });
   }
 
-  /** @throws STORE_UNAVAILABLE, with what to do */
-  static async open(settings: ConnectionSettings): Promise<Connection> {
-    const connection = new Connection(settings);
+  /** Connects with the URL of now. @throws STORE_UNAVAILABLE, with what to do */
+  static async open({ url, answerMs }: ConnectionSettings): Promise<Connection> {
+    const current = await url.current();
+    const connection = Connection.#to(current, answerMs);
     try {
       await connection.#inTime((settle) =>
         connection.#client.connect((error: Error | null) => settle(error)),
       );
+      url.connected(current);
     } catch (error) {
       connection.destroy();
       throw failureOf(error);
     }
     return connection;
+  }
+
+  /** @throws STORE_UNAVAILABLE the driver reads the certificates that the URL names, and there is none */
+  static #to(url: string, answerMs: number): Connection {
+    try {
+      return new Connection(url, answerMs);
+    } catch (error) {
+      throw unavailable('A file of certificates that the URL of PostgreSQL names cannot be read', error);
+    }
   }
 
   get isOpen(): boolean {

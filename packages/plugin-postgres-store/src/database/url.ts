@@ -19,3 +19,6 @@ export const urlProblem = (text: string): string | null => {
     ? null
     : 'must say if connections use TLS: add sslmode=verify-full, or sslmode=disable on a network that you trust';
 };
+
+/** The option that has the URL of a database: the URL itself, or a file. */
+export type UrlSource = { readonly url: string } | { readonly file: string };

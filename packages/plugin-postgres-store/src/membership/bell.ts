@@ -12,13 +12,13 @@ const RETRY_MS = 2_000;
  * the connection is away is not repeated.
  */
 export class Bell {
-  readonly #settings: () => Promise<ConnectionSettings>;
+  readonly #settings: ConnectionSettings;
   readonly #rung: () => void;
   #connection: Connection | null = null;
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  constructor(settings: () => Promise<ConnectionSettings>, rung: () => void) {
+  constructor(settings: ConnectionSettings, rung: () => void) {
     this.#settings = settings;
     this.#rung = rung;
     void this.#listen();
@@ -32,7 +32,7 @@ export class Bell {
 
   async #listen(): Promise<void> {
     try {
-      const connection = await Connection.open(await this.#settings());
+      const connection = await Connection.open(this.#settings);
       this.#connection = connection;
       connection.onNotification(this.#rung);
       connection.onEnd(() => this.#retry());

@@ -1,4 +1,4 @@
-import { RuntimeError } from '@worker-runtime/core';
+import { type Logger, RuntimeError } from '@worker-runtime/core';
 import {
   type HostCard,
   type Membership,
@@ -7,8 +7,9 @@ import {
   type SeenRuntime,
   type Sight,
 } from '@worker-runtime/core/plugin-kit';
-import type { Answer } from '../database/connection.ts';
+import type { Answer, ConnectionSettings } from '../database/connection.ts';
 import { Database } from '../database/database.ts';
+import { DatabaseUrl } from '../database/database-url.ts';
 import { type Statement, statement } from '../database/statement.ts';
 import { SCHEMA, SCHEMA_VERSION } from '../schema/tables.ts';
 import type { Settings } from '../store-settings.ts';
@@ -64,13 +65,13 @@ const DRAIN = statement(`update ${SCHEMA}.hosts set is_draining = true where hos
 
 /** The hosts of a cluster, in the database that also has its Runtimes. */
 export class PostgresMembership implements Membership {
-  readonly #settings: Pick<Settings, 'url' | 'answerMs'>;
+  readonly #settings: ConnectionSettings;
   #database: Promise<Database> | null = null;
   readonly #listeners = new Set<() => void>();
   #bell: Bell | null = null;
 
-  constructor(settings: Pick<Settings, 'url' | 'answerMs'>) {
-    this.#settings = settings;
+  constructor({ source, answerMs }: Pick<Settings, 'source' | 'answerMs'>, log: Logger) {
+    this.#settings = { url: new DatabaseUrl(source, log), answerMs };
   }
 
   async beat({ id, name, address, isDraining }: HostCard): Promise<void> {
@@ -109,20 +110,17 @@ export class PostgresMembership implements Membership {
   }
 
   onChange(callback: () => void): void {
-    const { url, answerMs } = this.#settings;
     this.#listeners.add(callback);
-    this.#bell ??= new Bell(
-      async () => ({ url: await url(), answerMs }),
-      () => {
-        for (const listener of this.#listeners) listener();
-      },
-    );
+    this.#bell ??= new Bell(this.#settings, () => {
+      for (const listener of this.#listeners) listener();
+    });
   }
 
   async close(): Promise<void> {
     this.#bell?.close();
     const database = await this.#database?.catch(() => null);
     await database?.close();
+    this.#settings.url.release();
   }
 
   async #changes(change: Statement, values: readonly unknown[]): Promise<boolean> {
@@ -139,8 +137,7 @@ export class PostgresMembership implements Membership {
 
   /** @throws STORE_VERSION the tables have no hosts yet · STORE_UNAVAILABLE */
   async #connect(): Promise<Database> {
-    const { url, answerMs } = this.#settings;
-    const database = new Database({ url: await url(), answerMs }, CONNECTIONS);
+    const database = new Database(this.#settings, CONNECTIONS);
     try {
       const { rows } = await database.run(VERSION, []);
       const [version = 0] = (rows[0] ?? []) as [number?];

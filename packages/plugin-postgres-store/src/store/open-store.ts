@@ -13,8 +13,9 @@ import type {
   StoreHost,
 } from '@worker-runtime/core/plugin-kit';
 import { Checkpoints, NEXT_REMOVED } from '../checkpoint/checkpoints.ts';
-import { Connection } from '../database/connection.ts';
+import { Connection, type ConnectionSettings } from '../database/connection.ts';
 import { Database } from '../database/database.ts';
+import { DatabaseUrl } from '../database/database-url.ts';
 import { statement } from '../database/statement.ts';
 import { GroupLog } from '../group/group-log.ts';
 import { decodeKeys, encodeKeys } from '../group/write.ts';
@@ -81,7 +82,7 @@ const notFound = (log: string): RuntimeError =>
 interface Opened {
   readonly settings: Settings;
   readonly host: StoreHost;
-  readonly url: string;
+  readonly connection: ConnectionSettings;
   readonly commit: SynchronousCommit;
   readonly ownership: Ownership;
   readonly control: Database;
@@ -94,6 +95,7 @@ export class OpenStore {
   readonly #entries = new Map<string, LogEntry>();
   readonly #settings: Settings;
   readonly #host: StoreHost;
+  readonly #url: DatabaseUrl;
   readonly #ownership: Ownership;
   readonly #control: Database;
   readonly #readers: Database;
@@ -103,10 +105,10 @@ export class OpenStore {
   readonly #pluginStates: PluginStates;
   #loss: RuntimeError | null = null;
 
-  private constructor({ settings, host, url, commit, ownership, control, writer, counts }: Opened) {
-    const { answerMs, leaseMs, queueBytes, checkpointMs, checkpointBytes, readers } = settings;
-    const connection = { url, answerMs };
+  private constructor({ settings, host, connection, commit, ownership, control, writer, counts }: Opened) {
+    const { leaseMs, queueBytes, checkpointMs, checkpointBytes, readers } = settings;
     this.#settings = settings;
+    this.#url = connection.url;
     this.#host = host;
     this.#ownership = ownership;
     this.#control = control;
@@ -147,17 +149,18 @@ export class OpenStore {
    * @throws STORE_LOCKED · STORE_VERSION · STORE_UNAVAILABLE
    */
   static async open(settings: Settings, host: StoreHost, counts: Counts): Promise<OpenStore> {
-    const url = await settings.url();
-    const connection = { url, answerMs: settings.answerMs };
+    const connection = { url: new DatabaseUrl(settings.source, host.log), answerMs: settings.answerMs };
     const control = new Database(connection, CONTROL_CONNECTIONS);
-    const writer = await Connection.open(connection);
+    let writer: Connection | null = null;
     try {
+      writer = await Connection.open(connection);
       const commit = await checkServer(writer, settings.durability === 'relaxed', host);
       const ownership = await new Takeover(control, settings, host, commit).take();
-      return new OpenStore({ settings, host, url, commit, ownership, control, writer, counts });
+      return new OpenStore({ settings, host, connection, commit, ownership, control, writer, counts });
     } catch (error) {
       control.destroy();
-      writer.destroy();
+      writer?.destroy();
+      connection.url.release();
       throw error;
     }
   }
@@ -338,6 +341,7 @@ export class OpenStore {
       this.#checkpoints.stop();
       this.#lease.stop();
       await Promise.all([this.#control.close(), this.#readers.close()]);
+      this.#url.release();
     }
   }
 

@@ -23,13 +23,17 @@ const openFile = async (path: string, refuse: (message: string) => Error): Promi
 };
 
 /**
- * Reads a file that grants permissions. The path is opened once, so that the checks apply to the bytes that are read.
+ * Reads a file that is a secret, or decides who may do what. The path is opened once, so that the checks apply to the bytes that are read.
+ * `exposed` gets the message about a file that is not protected; without it, such a file is refused.
  * @throws the error that `refuse` returns: the file cannot be read, is too large, or is not protected
  */
 export const readOwnedFile = async (
   path: string,
   protection: Protection,
   refuse: (message: string) => Error,
+  exposed = (message: string): void => {
+    throw refuse(message);
+  },
 ): Promise<string> => {
   const file = await openFile(path, refuse);
   try {
@@ -37,7 +41,7 @@ export const readOwnedFile = async (
     if (!stat.isFile()) throw refuse('is not a file');
     const isForeign = stat.uid === 0 && process.getuid?.() !== 0;
     const forbidden = (isForeign ? FORBIDDEN_MODE_OF_ROOT : FORBIDDEN_MODE)[protection];
-    if (process.platform !== 'win32' && (stat.mode & forbidden) !== 0) throw refuse(REMEDY[protection]);
+    if (process.platform !== 'win32' && (stat.mode & forbidden) !== 0) exposed(REMEDY[protection]);
     if (stat.size > MAX_BYTES) throw refuse(`is larger than ${MAX_BYTES} bytes`);
     return await file.readFile('utf8');
   } finally {

@@ -1,10 +1,14 @@
 import { unwatchFile, watchFile } from 'node:fs';
-import { type Logger, RuntimeError } from '@worker-runtime/core';
+import type { Logger } from '../contracts/logger.ts';
+import { RuntimeError } from '../contracts/runtime-error.ts';
 
 /** The time between two looks at the file. Notifications of the system do not report files behind replaced links. */
 const LOOK_MS = 500;
 
-/** Reads a file again when it changes and on request. Content that is not valid is logged, and changes nothing. */
+/**
+ * A file that decides who may do what. It is read again when it changes and on request. Content that is not valid is logged, and changes
+ * nothing.
+ */
 export class WatchedFile {
   readonly #path: string;
   readonly #name: string;
