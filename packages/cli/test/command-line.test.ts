@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { runCommandLine } from '../src/command-line.ts';
@@ -159,6 +159,12 @@ test('--help and --version print to standard output', async (t) => {
   const [, listed = ''] = /available commands: (.*)$/.exec(remarks.join('')) ?? [];
   const shown = [...all.stdout.matchAll(/^ {2}worker-runtime ([a-z]+)/gm)].map(([, name]) => name);
   t.deepEqual(shown.slice(0, listed.split(', ').length), listed.split(', '));
+  const page = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+  for (const name of listed.split(', '))
+    t.regex(page, new RegExp(`\`(?:worker-runtime .*)?${name}[ \`]`), name);
+  const rows = page.matchAll(/^\| command \| purpose \|\n.*\n((?:\|.*\n)*)/gm);
+  for (const [, name = ''] of [...rows].flatMap(([, body = '']) => [...body.matchAll(/^\| `([a-z]+)/gm)]))
+    t.true(listed.split(', ').includes(name), `README.md has the command ${name}`);
   t.is(help.code, 0);
   t.regex(help.stdout, /--engine-config/);
   const withPlugins = /^ +--plugin [\s\S]*^ +--config /m;

@@ -294,6 +294,6 @@ test('an option that is no model object is refused', (t) => {
   ])
     t.throws(() => aiSdk({ providers: { own: { type: 'embedded', models: { fast: model as never } } } }), {
       code: 'INVALID_REQUEST',
-      message: /ai-sdk\.providers\.own\.models\.fast: must be a model object/,
+      message: /ai-sdk\.providers\.own\.models\.fast must be a model object/,
     });
 });

@@ -11,6 +11,7 @@ import './files.test.ts';
 import './forms.test.ts';
 import './patience.test.ts';
 import './restarting.test.ts';
+import './settings.test.ts';
 import './tools.test.ts';
 
 inTurns(test);
