@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { decodeArchive, encodeArchive } from '../src/archive/archive-bytes.ts';
 import type { ArchiveItem } from '../src/archive/archive-item.ts';
 import { importRuntime } from '../src/archive/index.ts';
-import { engine, inputText, type Limits, Runtime, type RuntimePlugin } from '../src/index.ts';
+import { type ErrorCode, engine, inputText, type Limits, Runtime, type RuntimePlugin } from '../src/index.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { codeOf } from './fixtures/rig.ts';
 
@@ -101,7 +101,7 @@ const setData = (at: number, change: (data: Record<string, unknown>) => object):
     }),
   );
 
-const FORGERIES: Readonly<Record<string, readonly [code: string, forge: Forgery]>> = {
+const FORGERIES: Readonly<Record<string, readonly [code: ErrorCode, forge: Forgery]>> = {
   'an id that no caller can name': ['ARCHIVE_CORRUPT', set('log', { workerId: '../../polly' })],
   'an id that is a number': ['ARCHIVE_CORRUPT', set('log', { workerId: 7 })],
   'an id of a megabyte': ['ARCHIVE_CORRUPT', set('log', { workerId: 'x'.repeat(10_000) })],

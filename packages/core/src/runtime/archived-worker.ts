@@ -19,7 +19,7 @@ export interface ArchivedWorker {
 }
 
 /** @throws LIMIT_REACHED the Worker has more files than one may have here */
-const checkFiles = ({ files = {} }: WorkerState, { files: most, workerFileBytes }: Limits): void => {
+const checkFiles = ({ files }: WorkerState, { files: most, workerFileBytes }: Limits): void => {
   const sizes = Object.values(files).map(({ sizeBytes }) => sizeBytes);
   if (sizes.length > most) throw limitReached('files', most);
   if (sizes.reduce((sum, size) => sum + size, 0) > workerFileBytes)
