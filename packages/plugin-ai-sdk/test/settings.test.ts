@@ -1,10 +1,10 @@
 /** Wrong options and configs: each error names the place, and says what must be there. */
-import { RuntimeError } from '@worker-runtime/core';
+import { type ErrorCode, RuntimeError } from '@worker-runtime/core';
 import test, { type ExecutionContext } from 'ava';
 import { plugin } from '../src/index.ts';
 import { workerConfig } from '../src/worker-config.ts';
 
-const messageOf = (t: ExecutionContext, act: () => unknown, code: string): string => {
+const messageOf = (t: ExecutionContext, act: () => unknown, code: ErrorCode): string => {
   const error = t.throws(act, { instanceOf: RuntimeError });
   t.is(error.code, code);
   return error.message;
