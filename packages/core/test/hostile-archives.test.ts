@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { decodeArchive, encodeArchive } from '../src/archive/archive-bytes.ts';
 import type { ArchiveItem } from '../src/archive/archive-item.ts';
-import { importRuntime } from '../src/archive/index.ts';
+import { addWorker, importRuntime } from '../src/archive/index.ts';
 import { type ErrorCode, engine, inputText, type Limits, Runtime, type RuntimePlugin } from '../src/index.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { codeOf } from './fixtures/rig.ts';
@@ -212,6 +212,31 @@ test('P111: an import of a runtime refuses two Workers with one id, and a state 
     await writeFile(path, await forged(bytes, forge));
     t.is(await codeOf(importRuntime(path, memoryStore())), 'ARCHIVE_CORRUPT');
   }
+});
+
+test('P13, P111: an event that cannot be applied costs its Worker, and not the start of the runtime', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'hostile-archives-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const store = memoryStore();
+  const first = await Runtime.start({ engines: [parrot], store });
+  await first.createWorker({ workerId: 'other', engine: 'parrot' });
+  await first.stop();
+  const path = join(folder, 'polly');
+  const events = setEvents((lines) =>
+    lines
+      .with(4, '{"seq":5,"time":"x","type":"run.started","data":{}}')
+      .with(3, '{"seq":4,"type":"input.accepted"}'),
+  );
+  await writeFile(path, await forged(await archiveOf(t), events));
+  await addWorker(path, store);
+  const runtime = await Runtime.start({ engines: [parrot], store });
+  t.teardown(() => runtime.stop());
+  const { run } = await runtime.sendInput('other', { text: 'hello' }, { waitMs: 10_000 });
+  t.is(run?.outcome, 'completed');
+  t.is((await runtime.getWorker('polly')).health, 'damaged');
+  t.like((await runtime.diagnostics()).items, [{ code: 'WORKER_DAMAGED', worker: 'polly' }]);
+  t.is(await codeOf(runtime.resumeWorker('polly')), 'WORKER_DAMAGED');
+  await runtime.deleteWorker('polly');
 });
 
 test('P112: a Worker from an archive passes the admission and the limits of a new one', async (t) => {

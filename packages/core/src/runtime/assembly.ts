@@ -226,7 +226,7 @@ export const openRuntime = async (options: AssemblyOptions): Promise<Parts> => {
     waits,
     bundles,
   };
-  const found = await loadWorkers(logs, store);
+  const found = await loadWorkers(logs, store, report);
   // the import of a Worker that did not end
   if (pending !== null) await removePending(store).catch(() => {});
   await recover(parts, pending === null ? found : found.filter(({ log }) => log !== pending), report);

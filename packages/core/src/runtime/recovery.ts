@@ -57,10 +57,11 @@ const merged = (inOrder: readonly Worker[], others: readonly Worker[]): readonly
   return result;
 };
 
-/** Loads the Workers of all logs, in order of creation. */
+/** Loads the Workers of all logs, in order of creation. An event that cannot be applied damages its Worker, and no other one. */
 export const loadWorkers = async (
   logs: Iterable<StoredLog> | AsyncIterable<StoredLog>,
   store: RuntimeStore,
+  report: (report: Report) => void,
 ): Promise<readonly Worker[]> => {
   const found: Worker[] = [];
   // most stores list most logs in order
@@ -76,7 +77,18 @@ export const loadWorkers = async (
   };
   await each(logs, (stored) => {
     const loaded = loadWorker(stored, store);
-    return loaded instanceof Worker ? keep(loaded) : loaded.then(keep);
+    if (loaded instanceof Worker) return keep(loaded);
+    return loaded.then((worker) => {
+      // the store has reported what it found
+      if (worker.isDamaged && !stored.isDamaged)
+        report({
+          severity: 'error',
+          code: 'WORKER_DAMAGED',
+          message: 'An event of the Worker has another form than its type, and is left out',
+          worker: worker.workerId,
+        });
+      keep(worker);
+    });
   });
   return others.length === 0 ? found : merged(found, others);
 };

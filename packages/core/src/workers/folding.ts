@@ -4,11 +4,19 @@ import type { Draft } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
 import { linesOf, positionAfter, textOf } from '../log/lines.ts';
 
-/** Folds lines into the draft. Skips lines that the draft already contains, and lines that cannot be parsed. */
+const rethrow = (cause: unknown): never => {
+  throw cause;
+};
+
+/**
+ * Folds lines into the draft. Skips lines that the draft already contains, lines that cannot be parsed, and, if `unapplied` returns, events
+ * that have another form than their type.
+ */
 export const fold = (
   draft: Draft,
   lines: Uint8Array,
   first: { readonly seq: number; readonly offset: number },
+  unapplied: (cause: unknown) => void = rethrow,
 ): LogPosition => {
   let at: LogPosition = draft.head;
   for (const line of linesOf({ lines, first })) {
@@ -19,7 +27,11 @@ export const fold = (
     } catch {
       // the store reports damaged logs
     }
-    if (event) apply(draft, event, at);
+    try {
+      if (event) apply(draft, event, at);
+    } catch (cause) {
+      unapplied(cause);
+    }
     at = positionAfter(line);
   }
   return at;

@@ -32,12 +32,17 @@ export const beginningOf = (
 
 const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worker> => {
   const { base = null } = stored;
+  let { isDamaged } = stored;
+  const unapplied = (): void => {
+    isDamaged = true;
+  };
   const least = base?.head.seq ?? 0;
   const draft: Draft = stateIn(stored.workerId, stored.log, stored.snapshot);
   if (draft.head.seq > stored.head.seq || draft.head.seq < least)
     Object.assign(draft, beginningOf(stored, base));
   if (stored.tail.length > 0 && draft.head.seq === (stored.snapshot?.head.seq ?? least)) {
-    draft.head = fold(draft, stored.tail, { seq: draft.head.seq + 1, offset: draft.head.end });
+    const first = { seq: draft.head.seq + 1, offset: draft.head.end };
+    draft.head = fold(draft, stored.tail, first, unapplied);
   }
   while (draft.head.seq < stored.head.seq) {
     const slice = await store.read(stored.log, { seq: draft.head.seq + 1, offset: draft.head.end }, READ);
@@ -54,15 +59,15 @@ const foldWorker = async (stored: StoredLog, store: RuntimeStore): Promise<Worke
       };
       break;
     }
-    draft.head = fold(draft, slice.lines, slice.first);
+    draft.head = fold(draft, slice.lines, slice.first, unapplied);
   }
-  if (stored.isDamaged && draft.phase !== 'deleted') {
+  if (isDamaged && draft.phase !== 'deleted') {
     draft.phase = 'alive';
     draft.run = null;
     draft.requests = [];
     if (draft.status !== 'stopped') draft.status = 'idle';
   }
-  return new Worker(draft, null, stored.isDamaged, base && baseIn(base));
+  return new Worker(draft, null, isDamaged, base && baseIn(base));
 };
 
 /**
