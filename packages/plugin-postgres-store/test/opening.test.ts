@@ -47,6 +47,7 @@ if (WITHOUT_POSTGRES !== null) {
     await server.makeDatabase('reading', migrate);
     await server.query('alter database reading set default_transaction_read_only = on');
     await server.query("create role stranger login password 'stranger-password'");
+    const withoutFile = `?sslmode=verify-full&sslrootcert=${encodeURIComponent(join(server.data, 'nowhere.crt'))}`;
     const cases: readonly (readonly [PostgresStoreOptions, RegExp])[] = [
       [{ url: urlOf('bare') }, /^STORE_VERSION: .*worker-runtime postgres migrate/],
       [{ url: urlOf('ascii') }, /^STORE_UNAVAILABLE: .*encoding UTF8/],
@@ -56,6 +57,7 @@ if (WITHOUT_POSTGRES !== null) {
       [{ url: urlOf('opening', { user: 'stranger' }) }, /^STORE_UNAVAILABLE: .*--grant/],
       [{ url: urlOf('opening', { port: 1 }) }, /^STORE_UNAVAILABLE: .*cannot be reached/],
       [{ url: urlOf('opening', { query: '?sslmode=verify-full' }) }, /^STORE_UNAVAILABLE: .*TLS/],
+      [{ url: urlOf('opening', { query: withoutFile }) }, /^STORE_UNAVAILABLE: .*certificates/],
       [{ urlFile: join(server.data, 'nowhere.url') }, /^STORE_UNAVAILABLE: .*cannot be opened \(ENOENT\)/],
     ];
     for (const [options, pattern] of cases) await refuses(t, options, pattern);
