@@ -13,7 +13,10 @@ import './everyone.ts';
 import './usage.ts';
 import './records.ts';
 import './setup.ts';
+import { testEndless } from './endless.ts';
 import { testLongLog, testManyWorkers } from './large.ts';
 
 testManyWorkers(1_000);
 testLongLog(10_000);
+testEndless({ view: 'Conversation', isAway: true, messages: 2_000, chars: 20_000, limitMib: 20 });
+testEndless({ view: 'Events', isAway: false, messages: 2_000, chars: 20_000, limitMib: 20 });

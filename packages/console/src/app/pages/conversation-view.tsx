@@ -208,16 +208,15 @@ export const ConversationView = () => {
     const box = scroller.current;
     if (!box) return;
     follows.current = box.scrollHeight - box.scrollTop - box.clientHeight < FOLLOW_PX;
-    if (follows.current) {
-      setUnseen(false);
-      thread.trim();
-    }
+    thread.isAtEnd = follows.current;
+    if (follows.current) setUnseen(false);
     if (box.scrollTop < 200 && state.hasOlder && !state.isReadingOlder && !follows.current && !isReplay)
       readOlder();
   };
 
   const toEnd = (): void => {
     follows.current = true;
+    thread.isAtEnd = true;
     setUnseen(false);
     if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   };

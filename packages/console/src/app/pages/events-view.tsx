@@ -258,7 +258,14 @@ export const EventsView = () => {
           </Link>
         </p>
       )}
-      <ScrollRegion ref={scroller} className={styles.scroller} aria-label="Events">
+      <ScrollRegion
+        ref={scroller}
+        className={styles.scroller}
+        aria-label="Events"
+        onScroll={({ currentTarget }) => {
+          thread.isAtEnd = currentTarget.scrollTop < LINE_PX;
+        }}
+      >
         <div className={styles.list} style={{ height: virtualizer.getTotalSize() }}>
           {virtualizer.getVirtualItems().map(({ key, index, start }) => {
             const event = shown[index];

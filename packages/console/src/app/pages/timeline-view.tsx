@@ -16,6 +16,8 @@ import { useWorker } from './worker-context.ts';
 const ZOOM = 1.6;
 const MOST_ZOOM = 200;
 const TICKS = 4;
+/** The distance from the newest run within which a person sees it. */
+const END_PX = 40;
 
 const KIND_WORDS: Readonly<Record<Bar['kind'], string>> = {
   step: 'Step',
@@ -113,7 +115,14 @@ export const TimelineView = () => {
           <ZoomIn size={16} aria-hidden />
         </Button>
       </div>
-      <ScrollRegion ref={list} className={styles.scroller} aria-label="Runs">
+      <ScrollRegion
+        ref={list}
+        className={styles.scroller}
+        aria-label="Runs"
+        onScroll={({ currentTarget }) => {
+          thread.isAtEnd = currentTarget.scrollTop < END_PX;
+        }}
+      >
         <div className={styles.wide} style={{ width: `${zoom * 100}%` }}>
           <div className={styles.axis} aria-hidden>
             {Array.from({ length: TICKS }, (_, at) => (
