@@ -9,6 +9,7 @@ import './notified.ts';
 import './refusals.ts';
 import './bounded.ts';
 import './kept-texts.ts';
+import './far-away.ts';
 import './everyone.ts';
 import './usage.ts';
 import './records.ts';

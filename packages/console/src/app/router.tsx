@@ -7,7 +7,7 @@ import {
   redirect,
 } from '@tanstack/react-router';
 import { NotFound } from './pages/not-found.tsx';
-import { Shell } from './pages/shell.tsx';
+import { loadKeysDialog, loadPalette, Shell } from './pages/shell.tsx';
 import { WorkerPage } from './pages/worker-page.tsx';
 import { WorkersPage } from './pages/workers-page.tsx';
 import { parseSearch, stringifySearch, textOr, texts, type WorkersSearch } from './search.ts';
@@ -110,6 +110,29 @@ const accountRoute = createRoute({
   path: '/account',
   component: lazyRouteComponent(() => import('./pages/account-page.tsx'), 'AccountPage'),
 });
+
+const LATER = [
+  conversationRoute,
+  inboxRoute,
+  eventsRoute,
+  timelineRoute,
+  newWorkerRoute,
+  runtimesRoute,
+  usageRoute,
+  accountRoute,
+];
+
+/**
+ * Loads the pages that are opened later. A page that is open for long would else not find them without a connection, or after the server
+ * has the files of another version.
+ */
+export const loadPages = async (): Promise<void> => {
+  await Promise.allSettled([
+    ...LATER.map(({ options }) => options.component?.preload?.()),
+    loadPalette(),
+    loadKeysDialog(),
+  ]);
+};
 
 export const router = createRouter({
   routeTree: root.addChildren([

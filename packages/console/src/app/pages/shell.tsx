@@ -20,10 +20,11 @@ import { applyTheme, currentTheme, type Theme } from '../parts/theme.ts';
 import { useKeys } from '../parts/use-keys.ts';
 import styles from './shell.module.css';
 
-const Palette = lazy(() => import('./palette.tsx').then(({ Palette }) => ({ default: Palette })));
-const KeysDialog = lazy(() =>
-  import('./keys-dialog.tsx').then(({ KeysDialog }) => ({ default: KeysDialog })),
-);
+export const loadPalette = () => import('./palette.tsx').then(({ Palette }) => ({ default: Palette }));
+export const loadKeysDialog = () =>
+  import('./keys-dialog.tsx').then(({ KeysDialog }) => ({ default: KeysDialog }));
+const Palette = lazy(loadPalette);
+const KeysDialog = lazy(loadKeysDialog);
 
 const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
 const THEME_ICONS = { system: Monitor, light: Sun, dark: Moon } as const;

@@ -51,7 +51,6 @@ const read = async (
   days: number,
   labels: readonly string[],
 ): Promise<Read> => {
-  const prices = readPrices();
   const asked = runtimes.map(async ({ api, name, entry }) => {
     const limit = Math.min(SHOWN_WORKERS, entry.summary?.limits.pageItems ?? SHOWN_WORKERS);
     try {
@@ -60,9 +59,9 @@ const read = async (
       return { name, reason: error instanceof Error ? error.message : String(error) };
     }
   });
-  const answers = await Promise.all(asked);
+  const [prices, answers] = await Promise.all([readPrices(), Promise.all(asked)]);
   return {
-    prices: await prices,
+    prices,
     reports: answers.flatMap(({ report }) => report ?? []),
     missing: answers.flatMap(({ name, reason }) => (reason === undefined ? [] : { name, reason })),
   };
