@@ -4,6 +4,7 @@ import { createRoot } from 'react-dom/client';
 import './tokens.css';
 import { backend } from './live/server.ts';
 import { showAttention } from './parts/attention.ts';
+import { keepFocus } from './parts/keep-focus.ts';
 import { notifyOfRequests } from './parts/notifications.ts';
 import { applyTheme } from './parts/theme.ts';
 import { loadPages, router } from './router.tsx';
@@ -15,6 +16,7 @@ applyTheme();
 void backend.refresh();
 showAttention();
 notifyOfRequests();
+keepFocus();
 setTimeout(() => void loadPages(), FIRST_PAGE_MS);
 const root = document.getElementById('root');
 if (root)

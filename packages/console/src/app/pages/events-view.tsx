@@ -7,13 +7,15 @@ import { LongText } from '../conversation/long-text.tsx';
 import { usePast } from '../live/past.ts';
 import { useSource } from '../live/source.ts';
 import { Archived } from '../parts/archived.tsx';
-import { Button, buttonClass } from '../parts/button.tsx';
+import { buttonClass } from '../parts/button.tsx';
 import { CopyButton } from '../parts/copyable.tsx';
 import { numberText } from '../parts/duration.ts';
 import { ChevronRight, Download, ListFilter } from '../parts/icons.ts';
 import { ScrollRegion, ScrollText } from '../parts/scroll-region.tsx';
+import { useHeld } from '../parts/use-held.ts';
 import { gistOf, isFailure } from './event-gist.ts';
 import styles from './events-view.module.css';
+import { OlderButton } from './older-button.tsx';
 import { useWorker } from './worker-context.ts';
 
 const LINE_PX = 36;
@@ -117,7 +119,7 @@ export const EventsView = () => {
     return [...counts].toSorted(([one], [other]) => (one < other ? -1 : 1));
   }, [events]);
 
-  const shown = useMemo(() => {
+  const found = useMemo(() => {
     const text = q.toLowerCase();
     return events
       .filter(
@@ -127,6 +129,7 @@ export const EventsView = () => {
       )
       .toReversed();
   }, [events, types, q]);
+  const shown = useHeld(found, scroller);
 
   const virtualizer = useVirtualizer({
     count: shown.length,
@@ -134,6 +137,8 @@ export const EventsView = () => {
     estimateSize: () => LINE_PX,
     getItemKey: (index) => shown[index]?.seq ?? index,
     overscan: 12,
+    // newer events come in above: unless a person looks at the newest, what is in view stays where it is
+    anchorTo: (scroller.current?.scrollTop ?? 0) > 0 ? 'end' : 'start',
   });
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: new events must not scroll back to the link
@@ -289,9 +294,7 @@ export const EventsView = () => {
         </div>
         <div className={styles.older}>
           {isLoaded && hasOlder && !isBefore && (
-            <Button disabled={state.isReadingOlder} onClick={() => void thread.readOlder().catch(() => {})}>
-              {state.isReadingOlder ? 'Reading…' : `Earlier than ${first}`}
-            </Button>
+            <OlderButton thread={thread} name={`Earlier than ${first}`} />
           )}
           {isLoaded && archived && (isBefore ? marked < archived.firstSeq : !hasOlder) && (
             <Archived history={archived} />

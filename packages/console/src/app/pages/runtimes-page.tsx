@@ -5,6 +5,7 @@ import { useEffect, useState } from 'react';
 import type { ConnectedRuntime } from '../live/backend.ts';
 import { backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
+import { announce } from '../parts/announce.ts';
 import { Button } from '../parts/button.tsx';
 import { numberText } from '../parts/duration.ts';
 import { inOrder } from '../parts/in-order.ts';
@@ -48,11 +49,11 @@ const Diagnostics = ({ runtime }: { readonly runtime: ConnectedRuntime }) => {
   const { api } = runtime;
   const [asked, setAsked] = useState(0);
   useEffect(() => {
-    void asked;
     api.diagnostics({ limit: 50 }).then(
       (page) => {
         setItems(page.items);
         setFailure(null);
+        if (asked > 0) announce(`Diagnostics: ${page.items.length}`);
       },
       (error: Error) => setFailure(error.message),
     );

@@ -1,14 +1,16 @@
 import { Link } from '@tanstack/react-router';
 import { useMemo, useRef, useState } from 'react';
 import { useSource } from '../live/source.ts';
+import { announce } from '../parts/announce.ts';
 import { Button } from '../parts/button.tsx';
-import { durationText } from '../parts/duration.ts';
+import { durationText, numberText } from '../parts/duration.ts';
 import { Empty } from '../parts/empty.tsx';
 import { ZoomIn, ZoomOut } from '../parts/icons.ts';
 import { ScrollRegion } from '../parts/scroll-region.tsx';
 import { Moment } from '../parts/time.tsx';
 import { useKeys } from '../parts/use-keys.ts';
 import { useNow } from '../parts/use-now.ts';
+import { OlderButton } from './older-button.tsx';
 import { type Bar, type RunLine, runLines } from './timeline.ts';
 import styles from './timeline-view.module.css';
 import { useWorker } from './worker-context.ts';
@@ -52,7 +54,7 @@ const BarLine = ({
       data-failed={bar.isFailed}
       title={text}
     >
-      <span className={styles.bar} style={{ left, width }} />
+      <span className={styles.bar} data-bar style={{ left, width }} />
       <span className={styles.label} style={{ left: `min(${left}, 70%)` }}>
         <span className="visually-hidden">{KIND_WORDS[bar.kind]}: </span>
         {bar.name}
@@ -65,7 +67,7 @@ const BarLine = ({
 /** The runs of a Worker as bars. All runs have one scale, and the idle time between them is cut out. */
 export const TimelineView = () => {
   const { thread } = useWorker();
-  const { events, isLoaded, hasOlder, isReadingOlder } = useSource(thread);
+  const { events, isLoaded, hasOlder } = useSource(thread);
   const now = useNow();
   const [zoom, setZoom] = useState(1);
   const list = useRef<HTMLDivElement>(null);
@@ -76,12 +78,17 @@ export const TimelineView = () => {
     1,
     runs.reduce((sum, run) => sum + lengthOf(run), 0),
   );
-  const change = (by: number): void => setZoom((before) => Math.min(MOST_ZOOM, Math.max(1, before * by)));
+  const zoomTo = (next: number): void => {
+    const bounded = Math.min(MOST_ZOOM, Math.max(1, next));
+    setZoom(bounded);
+    announce(`Zoom ${numberText(Math.round(bounded * 100))} percent`);
+  };
+  const change = (by: number): void => zoomTo(zoom * by);
   useKeys({
     '+': () => change(ZOOM),
     '=': () => change(ZOOM),
     '-': () => change(1 / ZOOM),
-    0: () => setZoom(1),
+    0: () => zoomTo(1),
   });
   if (isLoaded && runs.length === 0)
     return (
@@ -102,6 +109,7 @@ export const TimelineView = () => {
               type="button"
               tabIndex={-1}
               title={run.title}
+              data-bar
               data-outcome={run.outcome ?? 'open'}
               style={{ flexGrow: lengthOf(run) / all }}
               onClick={() => document.getElementById(`run-${run.seq}`)?.scrollIntoView({ block: 'start' })}
@@ -142,6 +150,7 @@ export const TimelineView = () => {
               <div className={styles.track}>
                 <span
                   className={styles.whole}
+                  data-bar
                   data-outcome={run.outcome ?? 'open'}
                   style={{ width: `${(lengthOf(run) / longest) * 100}%` }}
                 />
@@ -154,9 +163,7 @@ export const TimelineView = () => {
         </div>
         {hasOlder && (
           <div className={styles.older}>
-            <Button disabled={isReadingOlder} onClick={() => void thread.readOlder().catch(() => {})}>
-              Earlier runs
-            </Button>
+            <OlderButton thread={thread} name="Earlier runs" />
           </div>
         )}
       </ScrollRegion>
