@@ -108,6 +108,42 @@ browserTest(
   },
 );
 
+/** Returns the controls and places of a page that only a background shows, which forced colors do not. */
+const UNSEEN = `[...document.querySelectorAll('button, input, textarea, select, main [class*="button"], [aria-current], [data-bar]')]
+  .filter((one) => one.checkVisibility({ visibilityProperty: true }) && one.offsetWidth > 0)
+  .filter((one) => {
+    const { borderTopStyle, outlineStyle, forcedColorAdjust } = getComputedStyle(one);
+    if (one.matches('[data-bar]')) return forcedColorAdjust !== 'none';
+    if (one.matches('[aria-current], :focus-visible')) return outlineStyle === 'none';
+    return borderTopStyle === 'none' && outlineStyle === 'none';
+  })
+  .map((one) => one.outerHTML.slice(0, 120))`;
+
+browserTest(
+  'P39: a person with forced colors sees each control, the current page and the focus',
+  async (t) => {
+    const { url, runtimeId } = await servePopulated(t);
+    const { page } = await openPage(t, url);
+    t.teardown(() => page.emulateMedia({ forcedColors: 'none' }));
+    await page.emulateMedia({ forcedColors: 'active' });
+    const worker = `/#/runtimes/${runtimeId}/workers/upgrade`;
+    for (const [path, sign] of [
+      ['/#/workers', '[data-worker]'],
+      [worker, 'textarea:focus'],
+      [`${worker}/timeline`, '[data-bar]'],
+      ['/#/inbox', '[data-request]'],
+      ['/#/usage', '[data-bar]'],
+    ] as const) {
+      await page.goto(url + path);
+      await page.locator(sign).first().waitFor({ state: 'attached' });
+      t.deepEqual(await page.evaluate<string[]>(UNSEEN), [], path);
+    }
+    await page.keyboard.press('Control+k');
+    await page.locator('dialog[open] input:focus').waitFor();
+    t.deepEqual(await page.evaluate<string[]>(UNSEEN), []);
+  },
+);
+
 browserTest('P39: nothing moves for a person who asked for reduced motion', async (t) => {
   const { url, runtimeId } = await servePopulated(t);
   const opened = await openPage(t, url);

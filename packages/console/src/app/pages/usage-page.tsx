@@ -116,6 +116,7 @@ const Table = ({ title, subject, rows, nameOf: name, costText }: TableProps) => 
               <td>
                 <span
                   className={styles.share}
+                  data-bar
                   style={{ width: `${((row.input + row.output) / most) * 100}%` }}
                 />
               </td>
@@ -132,7 +133,7 @@ const Days = ({ days }: { readonly days: readonly UsageSum[] }) => {
   const most = Math.max(1, ...days.map(({ input, output }) => input + output));
   const percent = (tokens: number): string => `${(tokens / most) * 100}%`;
   return (
-    <div className={styles.days} aria-hidden>
+    <div className={styles.days} data-bar aria-hidden>
       {days.map(({ key, input, output }) => (
         <span key={key} title={`${key}: ${numberText(input)} in, ${numberText(output)} out`}>
           <i style={{ height: percent(output) }} />
