@@ -1,4 +1,5 @@
 import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
+import { exclusions } from '@worker-runtime/test-environment/exclusions';
 import type { Page } from 'playwright-core';
 import { testLook } from './look.ts';
 import { InboxPage } from './pages/inbox-page.ts';
@@ -51,6 +52,41 @@ browserTest(
     t.is(await page.locator('dialog[open]').count(), 0);
   },
 );
+
+browserTest('P39: no dialog, menu or open fold excludes anyone, and Escape leaves each', async (t) => {
+  const { url, runtimeId } = await servePopulated(t);
+  const opened = await openPage(t, url, { viewport: { width: 360, height: 640 } });
+  const { page } = opened;
+  const keys = page.keyboard;
+  const isClosed = `document.querySelector('dialog[open], :popover-open') === null`;
+  const press = (name: string | RegExp) => page.getByRole('button', { name }).first().press('Enter');
+  const workers = new WorkersPage(page);
+  const worker = (view: string) => new WorkerPage(page).open(url, runtimeId, 'upgrade', view);
+  const acts: Readonly<Record<string, () => Promise<unknown>>> = {
+    palette: () => keys.press('Control+k'),
+    keys: () => keys.press('Shift+?'),
+    labels: () => workers.open(url).then(() => press('Label')),
+    types: () => worker('/events').then(() => press(/All types/)),
+    files: () => press('Export'),
+    menu: () => worker('').then(() => press('More actions')),
+    change: () => press('More actions').then(() => press('Name and labels…')),
+    stop: () => press('More actions').then(() => press('Stop…')),
+  };
+  await workers.open(url);
+  await workers.line('Newsletter').waitFor();
+  for (const [name, act] of Object.entries(acts)) {
+    await act();
+    await page.locator('dialog[open], :popover-open').waitFor();
+    t.deepEqual(await exclusions(page), [], name);
+    t.true(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'), name);
+    await keys.press('Escape');
+    await until(page, isClosed);
+    t.true(await page.evaluate<boolean>('document.activeElement !== document.body'), name);
+  }
+  await page.evaluate(`for (const fold of document.querySelectorAll('details')) fold.open = true`);
+  t.deepEqual(await exclusions(page), []);
+  await assertHarmless(t, opened);
+});
 
 /** Presses Tab until the element with the focus has this name. */
 const tabTo = async (page: Page, name: RegExp): Promise<void> => {

@@ -81,6 +81,37 @@ for (const [key, decision] of [
     },
   );
 
+browserTest('P90: an answer that came second is shown as that of the first', async (t) => {
+  const served = await Served.start(t);
+  const { engine, runtime, url } = served;
+  engine.script = () => [permission('May I?')];
+  await runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
+  const { page } = await openPage(t, url);
+  t.teardown(() => page.unrouteAll());
+  const main = page.locator('main');
+  const [inbox, worker] = [new InboxPage(page), new WorkerPage(page)];
+  for (const open of [() => inbox.open(url), () => worker.open(url, runtime.runtimeId, 'ada')]) {
+    await runtime.sendInput('ada', { text: 'go' });
+    await open();
+    // another person answers while the answer of this page is on its way
+    await page.route(
+      '**/requests/**',
+      async (route) => {
+        const [request] = (await runtime.listRequests('ada')).items;
+        await runtime.respond('ada', request?.requestId ?? '', { decision: 'deny' });
+        await route.continue();
+      },
+      { times: 1 },
+    );
+    await page.getByRole('button', { name: 'Allow' }).click();
+    await main.getByText('Deny, by a person or program elsewhere').last().waitFor();
+  }
+  await runtime.sendInput('ada', { text: 'go' });
+  await page.getByRole('button', { name: 'Allow' }).click();
+  await main.getByText('Allow, here').waitFor();
+  t.is(await main.getByText('Deny, here').count(), 0);
+});
+
 browserTest('P90: an answer sends what its form shows, and nothing while a field is not valid', async (t) => {
   const served = await Served.start(t);
   served.engine.script = () => [

@@ -132,9 +132,15 @@ const NotifyButton = () => {
 /** Returns the requests that were open while the page is shown, each at the place where it came in, and those that were answered before. */
 const useInPlace = ({ open, answered }: Requests) => {
   const places = useRef(new Map<string, number>());
+  const last = useRef(0);
   const placeOf = ({ request }: InboxItem): number => places.current.get(request.requestId) ?? -1;
-  for (const { request } of open)
-    if (!places.current.has(request.requestId)) places.current.set(request.requestId, places.current.size);
+  const known = new Map([...answered, ...open].map((item) => [item.request.requestId, placeOf(item)]));
+  for (const { request } of open) {
+    if (known.get(request.requestId) !== -1) continue;
+    last.current += 1;
+    known.set(request.requestId, last.current);
+  }
+  places.current = known;
   const shown = [...open, ...answered.filter((item) => placeOf(item) !== -1)];
   return {
     shown: shown.toSorted((one, other) => placeOf(one) - placeOf(other)),

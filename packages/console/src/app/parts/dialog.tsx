@@ -1,7 +1,9 @@
 import { useId, useLayoutEffect, useRef } from 'react';
+import { Button } from './button.tsx';
 import styles from './dialog.module.css';
+import { X } from './icons.ts';
 
-/** A modal dialog of the browser, which keeps the focus and closes with Escape. */
+/** A modal dialog of the browser, which keeps the focus and closes with Escape, or with a button for people without that key. */
 export const Dialog = ({
   title,
   isBare = false,
@@ -37,6 +39,17 @@ export const Dialog = ({
       <div className={styles.content}>
         {!isBare && <h2 id={id}>{title}</h2>}
         {children}
+        {!isBare && (
+          <Button
+            tone="quiet"
+            isIcon
+            className={styles.close}
+            aria-label="Close"
+            onClick={() => dialog.current?.close()}
+          >
+            <X size={16} aria-hidden />
+          </Button>
+        )}
       </div>
     </dialog>
   );

@@ -16,7 +16,7 @@ const nameOf = ({ key, metaKey, ctrlKey }: KeyboardEvent): string =>
 
 /**
  * Handles keys while the component is shown: a key (`j`), a key with Ctrl or Command (`mod+k`), or two keys in a row
- * (`g i`). Keys without a modifier do nothing while a person writes, in a dialog, or if the element with the focus takes them.
+ * (`g i`). Keys without a modifier do nothing while a person writes, in a dialog or a menu, or if the element with the focus takes them.
  */
 export const useKeys = (keys: Keys): void => {
   const current = useRef(keys);
@@ -27,7 +27,8 @@ export const useKeys = (keys: Keys): void => {
       if (event.defaultPrevented || event.altKey) return;
       const name = nameOf(event);
       const isModified = name.startsWith('mod+');
-      if (!isModified && (takes(event.target, name) || document.querySelector('dialog[open]'))) return;
+      if (!isModified && (takes(event.target, name) || document.querySelector('dialog[open], :popover-open')))
+        return;
       const chord = before && event.timeStamp - before.at < CHORD_MS ? `${before.key} ${name}` : name;
       before = { key: name, at: event.timeStamp };
       const handle = current.current[chord] ?? current.current[name];
