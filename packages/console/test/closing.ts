@@ -39,8 +39,8 @@ export const testClosing = (withinMs: number): void => {
         `document.querySelectorAll('[data-request][data-open="true"]').length === 1`,
         withinMs,
       );
-      await other.page.getByText('Allow, by a person or program elsewhere').waitFor();
-      await one.page.getByText('Allow, here').waitFor();
+      await other.page.locator('main').getByText('Allow, by a person or program elsewhere').waitFor();
+      await one.page.locator('main').getByText('Allow, here').waitFor();
       await until(other.page, `document.title.startsWith('(1)')`);
 
       // the same request on two pages of its Worker: the second answer is refused, and both pages show the first

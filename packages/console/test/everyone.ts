@@ -1,4 +1,5 @@
 import { assertHarmless, browserTest, openPage } from '@worker-runtime/test-environment/browser';
+import { exclusions } from '@worker-runtime/test-environment/exclusions';
 import type { Page } from 'playwright-core';
 import { testLook } from './look.ts';
 import { InboxPage } from './pages/inbox-page.ts';
@@ -51,6 +52,41 @@ browserTest(
     t.is(await page.locator('dialog[open]').count(), 0);
   },
 );
+
+browserTest('P39: no dialog, menu or open fold excludes anyone, and Escape leaves each', async (t) => {
+  const { url, runtimeId } = await servePopulated(t);
+  const opened = await openPage(t, url, { viewport: { width: 360, height: 640 } });
+  const { page } = opened;
+  const keys = page.keyboard;
+  const isClosed = `document.querySelector('dialog[open], :popover-open') === null`;
+  const press = (name: string | RegExp) => page.getByRole('button', { name }).first().press('Enter');
+  const workers = new WorkersPage(page);
+  const worker = (view: string) => new WorkerPage(page).open(url, runtimeId, 'upgrade', view);
+  const acts: Readonly<Record<string, () => Promise<unknown>>> = {
+    palette: () => keys.press('Control+k'),
+    keys: () => keys.press('Shift+?'),
+    labels: () => workers.open(url).then(() => press('Label')),
+    types: () => worker('/events').then(() => press(/All types/)),
+    files: () => press('Export'),
+    menu: () => worker('').then(() => press('More actions')),
+    change: () => press('More actions').then(() => press('Name and labels…')),
+    stop: () => press('More actions').then(() => press('Stop…')),
+  };
+  await workers.open(url);
+  await workers.line('Newsletter').waitFor();
+  for (const [name, act] of Object.entries(acts)) {
+    await act();
+    await page.locator('dialog[open], :popover-open').waitFor();
+    t.deepEqual(await exclusions(page), [], name);
+    t.true(await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'), name);
+    await keys.press('Escape');
+    await until(page, isClosed);
+    t.true(await page.evaluate<boolean>('document.activeElement !== document.body'), name);
+  }
+  await page.evaluate(`for (const fold of document.querySelectorAll('details')) fold.open = true`);
+  t.deepEqual(await exclusions(page), []);
+  await assertHarmless(t, opened);
+});
 
 /** Presses Tab until the element with the focus has this name. */
 const tabTo = async (page: Page, name: RegExp): Promise<void> => {
@@ -105,6 +141,42 @@ browserTest(
     await keys.press('Enter');
     await until(page, `document.querySelectorAll('[data-worker][data-status="stopped"]').length === 2`);
     for (const workerId of ['notes', 'docs']) t.is((await runtime.getWorker(workerId)).status, 'stopped');
+  },
+);
+
+/** Returns the controls and places of a page that only a background shows, which forced colors do not. */
+const UNSEEN = `[...document.querySelectorAll('button, input, textarea, select, main [class*="button"], [aria-current], [data-bar]')]
+  .filter((one) => one.checkVisibility({ visibilityProperty: true }) && one.offsetWidth > 0)
+  .filter((one) => {
+    const { borderTopStyle, outlineStyle, forcedColorAdjust } = getComputedStyle(one);
+    if (one.matches('[data-bar]')) return forcedColorAdjust !== 'none';
+    if (one.matches('[aria-current], :focus-visible')) return outlineStyle === 'none';
+    return borderTopStyle === 'none' && outlineStyle === 'none';
+  })
+  .map((one) => one.outerHTML.slice(0, 120))`;
+
+browserTest(
+  'P39: a person with forced colors sees each control, the current page and the focus',
+  async (t) => {
+    const { url, runtimeId } = await servePopulated(t);
+    const { page } = await openPage(t, url);
+    t.teardown(() => page.emulateMedia({ forcedColors: 'none' }));
+    await page.emulateMedia({ forcedColors: 'active' });
+    const worker = `/#/runtimes/${runtimeId}/workers/upgrade`;
+    for (const [path, sign] of [
+      ['/#/workers', '[data-worker]'],
+      [worker, 'textarea:focus'],
+      [`${worker}/timeline`, '[data-bar]'],
+      ['/#/inbox', '[data-request]'],
+      ['/#/usage', '[data-bar]'],
+    ] as const) {
+      await page.goto(url + path);
+      await page.locator(sign).first().waitFor({ state: 'attached' });
+      t.deepEqual(await page.evaluate<string[]>(UNSEEN), [], path);
+    }
+    await page.keyboard.press('Control+k');
+    await page.locator('dialog[open] input:focus').waitFor();
+    t.deepEqual(await page.evaluate<string[]>(UNSEEN), []);
   },
 );
 

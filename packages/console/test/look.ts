@@ -19,6 +19,17 @@ const pagesOf = (runtimeId: string) => {
   ] as const;
 };
 
+/** Returns the controls and results of a page that another element covers. */
+const COVERED = `[...document.querySelectorAll('main :is(button, a, input, select, textarea, summary, output)')]
+  .filter((one) => one.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true }))
+  .filter((one) => {
+    one.scrollIntoView({ block: 'center' });
+    const { left, top, width, height } = one.getBoundingClientRect();
+    const met = document.elementFromPoint(left + width / 2, top + height / 2);
+    return !met?.contains(one) && !one.contains(met);
+  })
+  .map((one) => one.outerHTML.slice(0, 200))`;
+
 /** Declares a test that no page excludes anyone, with this color and width in pixels. */
 export const testLook = ({
   colorScheme,
@@ -36,6 +47,7 @@ export const testLook = ({
       await page.locator(sign).first().waitFor();
       await page.locator('[data-connection="live"]').waitFor({ state: 'attached' });
       t.deepEqual(await exclusions(page), [], path);
+      t.deepEqual(await page.evaluate<string[]>(COVERED), [], path);
       t.true(
         await page.evaluate<boolean>('document.documentElement.scrollWidth <= innerWidth'),
         `${path} needs no sideways scrolling`,

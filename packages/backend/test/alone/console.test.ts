@@ -98,7 +98,7 @@ browserTest(
     await input.fill('Migrate it.');
     await input.press('Enter');
     await page.getByRole('button', { name: 'Allow', exact: true }).click();
-    await page.getByText('It is migrated.', { exact: true }).waitFor();
+    await page.locator('main').getByText('It is migrated.', { exact: true }).waitFor();
     const [resolved] = (await remote.events('far', { types: ['request.resolved'] })).items;
     t.is((resolved?.data as { readonly actor?: string } | undefined)?.actor, OPERATOR.name);
 
@@ -160,6 +160,8 @@ browserTest(
     t.is((await root.send('/v1/session')).status, 401);
     await page.getByRole('button', { name: 'Delete the token ci' }).click();
     await page.locator('[data-token="ci"]').waitFor({ state: 'detached' });
+    t.is(await page.evaluate(`document.activeElement.getAttribute('aria-label')`), 'API tokens');
+    await page.locator('[role="log"]').getByText('The token ci is deleted').waitFor();
     t.is((await send(`${backend.url}/w/acme/v1/workers`, 'GET', undefined, authorization)).status, 401);
 
     t.deepEqual(await page.evaluate('globalThis.violations'), []);

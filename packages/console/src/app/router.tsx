@@ -7,9 +7,10 @@ import {
   redirect,
 } from '@tanstack/react-router';
 import { NotFound } from './pages/not-found.tsx';
-import { Shell } from './pages/shell.tsx';
+import { loadKeysDialog, loadPalette, Shell } from './pages/shell.tsx';
 import { WorkerPage } from './pages/worker-page.tsx';
 import { WorkersPage } from './pages/workers-page.tsx';
+import { Reading } from './parts/reading.tsx';
 import { parseSearch, stringifySearch, textOr, texts, type WorkersSearch } from './search.ts';
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
@@ -111,6 +112,29 @@ const accountRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/account-page.tsx'), 'AccountPage'),
 });
 
+const LATER = [
+  conversationRoute,
+  inboxRoute,
+  eventsRoute,
+  timelineRoute,
+  newWorkerRoute,
+  runtimesRoute,
+  usageRoute,
+  accountRoute,
+];
+
+/**
+ * Loads the pages that are opened later. A page that is open for long would else not find them without a connection, or after the server
+ * has the files of another version.
+ */
+export const loadPages = async (): Promise<void> => {
+  await Promise.allSettled([
+    ...LATER.map(({ options }) => options.component?.preload?.()),
+    loadPalette(),
+    loadKeysDialog(),
+  ]);
+};
+
 export const router = createRouter({
   routeTree: root.addChildren([
     home,
@@ -127,6 +151,7 @@ export const router = createRouter({
   parseSearch,
   stringifySearch,
   defaultPreload: 'intent',
+  defaultPendingComponent: Reading,
 });
 
 declare module '@tanstack/react-router' {

@@ -3,6 +3,7 @@
 import { closeBrowser } from '@worker-runtime/test-environment/chromium';
 import test from 'ava';
 import { testClosing } from '../closing.ts';
+import { testEndless } from '../endless.ts';
 import { testLongLog, testLongMessage, testManyWorkers } from '../large.ts';
 import { testLook } from '../look.ts';
 
@@ -14,3 +15,6 @@ testClosing(1_000);
 testManyWorkers(10_000);
 testLongLog(100_000);
 testLongMessage();
+for (const view of ['Conversation', 'Events'] as const)
+  for (const isAway of [true, false])
+    testEndless({ view, isAway, messages: 100_000, chars: 100, limitMib: 40 });

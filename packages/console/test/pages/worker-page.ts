@@ -43,7 +43,7 @@ export class WorkerPage {
 
   /** Waits until a text is shown in the conversation. */
   async shows(text: string): Promise<void> {
-    await this.page.getByText(text, { exact: true }).last().waitFor();
+    await this.page.locator('main').getByText(text, { exact: true }).last().waitFor();
   }
 
   /** Rebuilds the transcript from the elements of the page. */

@@ -1,8 +1,9 @@
 import { RemoteError } from '@worker-runtime/client';
 import type { JsonObject, JsonValue, OpenRequest, RequestOption } from '@worker-runtime/core';
 import type { AskAnswer } from '@worker-runtime/core/views';
-import { useId, useRef, useState } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 import { backend, openRequests } from '../live/server.ts';
+import { announce } from '../parts/announce.ts';
 import { Button } from '../parts/button.tsx';
 import { durationText } from '../parts/duration.ts';
 import { Check, MessageCircleQuestion, ShieldQuestion } from '../parts/icons.ts';
@@ -50,13 +51,12 @@ interface CardProps {
   readonly workerId: string;
   readonly request: OpenRequest;
   readonly answer: AskAnswer | null;
-  readonly isOwn?: boolean;
   /** The call that the request is about. */
   readonly children?: React.ReactNode;
 }
 
 /** A request of a run, with its answers as buttons; or what came of it. */
-export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = false, children }: CardProps) => {
+export const RequestCard = ({ runtimeId, workerId, request, answer, children }: CardProps) => {
   const { requestId, prompt, options, schema, expiresAt, kind } = request;
   const [sent, setSent] = useState<string | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
@@ -67,6 +67,12 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
   const isForm = schema !== null && fieldsOf(schema).length > 0;
   const id = useId();
   const isOpen = answer === null;
+  const result = answer && answerText(request, answer, openRequests.isOwn(requestId));
+  const wasOpen = useRef(isOpen);
+  useEffect(() => {
+    if (wasOpen.current && result !== null) announce(`${result}: ${inOrder(prompt)}`);
+    wasOpen.current = result === null;
+  }, [result, prompt]);
 
   const respond = async (option: RequestOption): Promise<void> => {
     const decision = option.id;
@@ -83,7 +89,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
       return;
     }
     setSent(decision);
-    openRequests.answeredHere(requestId);
+    openRequests.noteOwn(requestId, true);
     try {
       const api = backend.find(runtimeId)?.api;
       if (api === undefined) throw new RemoteError('RUNTIME_NOT_FOUND', 'The runtime is gone');
@@ -92,6 +98,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
       setSent(null);
       // another person was faster: the event says who
       if (error instanceof RemoteError && ['REQUEST_RESOLVED', 'REQUEST_NOT_FOUND'].includes(error.code)) {
+        openRequests.noteOwn(requestId, false);
         setFailure('This request was answered elsewhere a moment ago');
         return;
       }
@@ -103,6 +110,8 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
   return (
     <section
       className={`${styles.card} ${isOpen ? styles.open : ''}`}
+      // the focus stays here when the answers go
+      tabIndex={-1}
       aria-labelledby={id}
       data-request={requestId}
       data-open={isOpen}
@@ -158,7 +167,7 @@ export const RequestCard = ({ runtimeId, workerId, request, answer, isOwn = fals
         </>
       ) : (
         <p className={styles.result}>
-          {answerText(request, answer, isOwn)} · <Moment of={answer.time} />
+          {result} · <Moment of={answer.time} />
           {'note' in answer && answer.note !== null && <q>{inOrder(answer.note)}</q>}
         </p>
       )}

@@ -151,6 +151,7 @@ export class Backend extends Source<Runtimes> {
       const known = before.get(runtimeId) ?? this.#connect(entry, runtimeId);
       this.#known.set(runtimeId, { ...known, entry, name: nameOf(entry, runtimeId) });
     }
+    for (const [runtimeId, { link }] of before) if (!this.#known.has(runtimeId)) link.close();
     this.#unknown = entries.filter(({ runtimeId }) => runtimeId === null);
     this.#isLoaded = true;
     this.#failure = null;

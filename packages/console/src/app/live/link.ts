@@ -27,14 +27,22 @@ export class Link extends Source<LinkState> {
   #heardAt = performance.now();
   #isAsking = false;
   #state: LinkState = { status: 'connecting', since: Date.now() };
+  readonly #closed = new AbortController();
 
   /** @param ask sends a request whose outcome is reported with `heard` */
   constructor(ask: (signal: AbortSignal) => Promise<unknown>) {
     super();
     this.#ask = ask;
-    setInterval(() => this.#check(), CHECK_MS);
-    addEventListener('offline', () => this.#closeAll());
-    document.addEventListener('visibilitychange', () => this.#check());
+    const { signal } = this.#closed;
+    const timer = setInterval(() => this.#check(), CHECK_MS);
+    signal.addEventListener('abort', () => clearInterval(timer));
+    addEventListener('offline', () => this.#closeAll(), { signal });
+    document.addEventListener('visibilitychange', () => this.#check(), { signal });
+  }
+
+  /** Ends the checks: the server has removed the runtime. */
+  close(): void {
+    this.#closed.abort();
   }
 
   /** The class that the client makes its sockets of. */

@@ -18,8 +18,15 @@ export interface InboxItem {
   readonly request: OpenRequest;
   /** Null while the request is open. */
   readonly resolution: Resolution | null;
-  /** True if this page answered it. */
-  readonly isOwn: boolean;
+}
+
+export interface Requests {
+  /** The requests that wait for an answer, the oldest first. */
+  readonly open: readonly InboxItem[];
+  /** The requests that were answered while this page was open, the last one first. */
+  readonly answered: readonly InboxItem[];
+  /** False while there may be open requests that were not read yet. */
+  readonly isComplete: boolean;
 }
 
 /** The open requests of one runtime, as they were read last. */
@@ -38,12 +45,16 @@ const ANSWERS_BACK = 50;
 const RETRY_MS = 1_500;
 
 /** The open requests of all Workers. The watch says that Workers wait; their requests are read once for each change. */
-export class OpenRequests extends Source<readonly InboxItem[]> {
+export class OpenRequests extends Source<Requests> {
   readonly #backend: Backend;
   readonly #workers: Workers;
   readonly #asked = new Map<string, Asked>();
+  /** The requests that are closed, until it is known who answered them. Until then they stay in the list: no card vanishes. */
+  readonly #closing = new Map<string, InboxItem>();
+  /** The requests that this page answered. */
   readonly #own = new Set<string>();
   #answered: readonly InboxItem[] = [];
+  #isComplete = false;
 
   constructor(backend: Backend, workers: Workers) {
     super();
@@ -52,17 +63,28 @@ export class OpenRequests extends Source<readonly InboxItem[]> {
     workers.subscribe(() => this.#follow());
   }
 
-  /** Notes that this page has sent an answer. */
-  answeredHere(requestId: string): void {
-    this.#own.add(requestId);
+  /** Notes that this page answers a request, or that another answer was faster. */
+  noteOwn(requestId: string, isOwn: boolean): void {
+    if (isOwn) this.#own.add(requestId);
+    else this.#own.delete(requestId);
   }
 
-  protected override take(): readonly InboxItem[] {
-    const open = [...this.#asked.values()].flatMap(({ items }) => items);
-    return [
-      ...open.toSorted((one, other) => (one.request.openedAt < other.request.openedAt ? -1 : 1)),
-      ...this.#answered,
-    ];
+  /** True if this page answered a request. */
+  isOwn(requestId: string): boolean {
+    return this.#own.has(requestId);
+  }
+
+  protected override take(): Requests {
+    const open = new Map(this.#closing);
+    for (const { items } of this.#asked.values())
+      for (const item of items) open.set(item.request.requestId, item);
+    return {
+      open: [...open.values()].toSorted((one, other) =>
+        one.request.openedAt < other.request.openedAt ? -1 : 1,
+      ),
+      answered: this.#answered.filter(({ request }) => !open.has(request.requestId)),
+      isComplete: this.#isComplete,
+    };
   }
 
   #follow(): void {
@@ -93,6 +115,13 @@ export class OpenRequests extends Source<readonly InboxItem[]> {
           this.#follow();
         });
     }
+    const isRead = [...this.#asked.values()].every(
+      ({ isReading, waiting }) => !isReading && waiting !== null,
+    );
+    const isComplete = this.#workers.get().isComplete && isRead;
+    if (isComplete === this.#isComplete) return;
+    this.#isComplete = isComplete;
+    this.changed();
   }
 
   async #read(runtime: ConnectedRuntime, asked: Asked, waiting: string): Promise<void> {
@@ -110,9 +139,12 @@ export class OpenRequests extends Source<readonly InboxItem[]> {
     );
     asked.items = requests.flatMap((request): readonly InboxItem[] => {
       const worker = this.#workers.find(runtime.runtimeId, request.workerId);
-      return worker ? [{ worker, request, resolution: null, isOwn: false }] : [];
+      return worker ? [{ worker, request, resolution: null }] : [];
     });
-    for (const item of closed) void this.#resolve(runtime, item);
+    for (const item of closed) {
+      this.#closing.set(item.request.requestId, item);
+      void this.#resolve(runtime, item);
+    }
     this.changed();
   }
 
@@ -128,8 +160,8 @@ export class OpenRequests extends Source<readonly InboxItem[]> {
         actor: null,
         time: new Date().toISOString(),
       },
-      isOwn: this.#own.has(requestId),
     };
+    this.#closing.delete(requestId);
     const others = this.#answered.filter(({ request }) => request.requestId !== requestId);
     this.#answered = [answered, ...others].slice(0, ANSWERED_KEPT);
     this.changed();

@@ -23,23 +23,43 @@ export interface ThreadState {
 
 /** The number of transcript items that one step back shows. */
 const PAGE_ITEMS = 60;
-/** Above this number of events the oldest are removed, while the reader is at the end. */
+/** Above this number of events, or of characters in them, the oldest are removed, while the reader is at the end. */
 const KEPT_EVENTS = 4_000;
+const KEPT_CHARS = 4_000_000;
+/** So many times more are kept while the reader is not at the end. Above it, no more is read until the reader is. */
+const AWAY = 2;
 const RETRY_MS = 1_500;
+
+interface Entry {
+  readonly event: WorkerEvent;
+  /** The position before the event; null for an event that came with a page and not from the stream. */
+  readonly before: Cursor | null;
+  readonly chars: number;
+}
+
+const entryOf = (event: WorkerEvent, before: Cursor | null): Entry => ({
+  event,
+  before,
+  chars: JSON.stringify(event).length,
+});
 
 /**
  * The end of a Worker's log, live, and as many pages before it as were asked for. The events are the only copy: the
- * blocks are folded from them.
+ * blocks are folded from them. They take a bounded part of the memory, however long the thread is followed.
  */
 export class Thread extends Source<ThreadState> {
   readonly writing = new Writing();
   readonly #api: RuntimeClient;
   readonly #workerId: string;
   #stop = new AbortController();
-  #events: WorkerEvent[] = [];
-  /** The positions before the events that came from the stream, from `#streamFrom` on. */
-  #positions: Cursor[] = [];
-  #streamFrom = 0;
+  #entries: Entry[] = [];
+  /** The sum of the characters of all entries. */
+  #chars = 0;
+  #isAtEnd = true;
+  /** True if the log has events after those that were read for a reader who was not at the end. */
+  #isBehind = false;
+  /** Lets the reading continue that waits for the reader. */
+  #onEnd: () => void = () => {};
   #conversation = new Conversation({ events: [], keptItems: 0 });
   #older: Cursor | null = null;
   #gaps: readonly LogGap[] = [];
@@ -65,36 +85,29 @@ export class Thread extends Source<ThreadState> {
     this.changed();
     try {
       const start = await this.#positionBack(end).catch((error: unknown) => this.#ifArchived(error));
-      const first = this.#events[0]?.seq ?? Number.POSITIVE_INFINITY;
+      const first = this.#entries[0]?.event.seq ?? Number.POSITIVE_INFINITY;
       const page = await this.#eventsBetween(start, first);
-      this.#events = [...page, ...this.#events];
-      this.#streamFrom += page.length;
       this.#older = start;
-      this.#conversation.foldBlocks(this.#events);
+      this.#replace([...page.map((event) => entryOf(event, null)), ...this.#entries]);
     } finally {
       this.#isReadingOlder = false;
       this.changed();
     }
   }
 
-  /** Removes the oldest events, if there are many. Call it only while the reader sees the end. */
-  trim(): void {
-    if (this.#events.length <= KEPT_EVENTS) return;
-    const count = this.#events.length - KEPT_EVENTS / 2;
-    if (count < this.#streamFrom) return;
-    const dropped = count - this.#streamFrom;
-    this.#older = this.#positions[dropped] ?? this.#older;
-    this.#positions = this.#positions.slice(dropped);
-    this.#events = this.#events.slice(count);
-    this.#streamFrom = 0;
-    this.#conversation.foldBlocks(this.#events);
-    this.changed();
+  /** True while the reader sees the end: only then the oldest events may be removed. */
+  set isAtEnd(isAtEnd: boolean) {
+    if (isAtEnd === this.#isAtEnd) return;
+    this.#isAtEnd = isAtEnd;
+    if (!isAtEnd) return;
+    this.#trim();
+    this.#onEnd();
   }
 
   protected override take(): ThreadState {
     return {
-      isLoaded: this.#isOpen && (this.#events.at(-1)?.seq ?? 0) >= this.#endSeq,
-      events: [...this.#events],
+      isLoaded: this.#isOpen && (this.#entries.at(-1)?.event.seq ?? 0) >= this.#endSeq,
+      events: this.#events,
       blocks: this.#conversation.blocks,
       requests: this.#conversation.requests,
       hasOlder: this.#older !== null,
@@ -112,17 +125,19 @@ export class Thread extends Source<ThreadState> {
 
   protected override end(): void {
     this.#stop.abort();
+    this.isAtEnd = true;
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
+        // the end may be far: it is read as at first, and not all that is between
+        if (this.#isBehind) this.#forget();
         if (!this.#isOpen) await this.#open();
         const after = this.#conversation.cursor ?? this.#older ?? this.#beginning;
         for await (const item of this.#api.observe(this.#workerId, { after, acrossRestarts: true, signal })) {
           if (item.type === 'event') {
-            this.#positions.push(this.#conversation.cursor ?? this.#older ?? this.#beginning);
-            this.#events.push(item.event);
+            this.#add(entryOf(item.event, this.#conversation.cursor ?? this.#older ?? this.#beginning));
           }
           if (item.type === 'gap') this.#gaps = [...this.#gaps, item];
           if (item.type === 'ended') {
@@ -133,6 +148,14 @@ export class Thread extends Source<ThreadState> {
           this.#conversation.apply(item);
           this.writing.follow(this.#conversation);
           if (item.type !== 'delta') this.changed();
+          if (item.type !== 'event') continue;
+          if (this.#isAtEnd) this.#trim();
+          else if (this.#isAbove(AWAY)) break;
+        }
+        if (!this.#isAtEnd && this.#isAbove(AWAY)) {
+          this.#isBehind = true;
+          await this.#end(signal);
+          continue;
         }
       } catch (error) {
         if (signal.aborted) return;
@@ -148,6 +171,52 @@ export class Thread extends Source<ThreadState> {
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
+  }
+
+  get #events(): WorkerEvent[] {
+    return this.#entries.map(({ event }) => event);
+  }
+
+  #add(entry: Entry): void {
+    this.#entries.push(entry);
+    this.#chars += entry.chars;
+  }
+
+  #replace(entries: Entry[]): void {
+    this.#entries = entries;
+    this.#chars = entries.reduce((sum, { chars }) => sum + chars, 0);
+    this.#conversation.foldBlocks(this.#events);
+    this.changed();
+  }
+
+  #isAbove(times: number): boolean {
+    return this.#entries.length > KEPT_EVENTS * times || this.#chars > KEPT_CHARS * times;
+  }
+
+  /** Removes the oldest events, if there are many: one half, so that this is rare. */
+  #trim(): void {
+    if (!this.#isAbove(1)) return;
+    let [events, chars] = [this.#entries.length, this.#chars];
+    const from = this.#entries.findIndex(({ before, chars: own }) => {
+      if (before !== null && events <= KEPT_EVENTS / 2 && chars <= KEPT_CHARS / 2) return true;
+      events -= 1;
+      chars -= own;
+      return false;
+    });
+    // the last event stays, however long it is
+    const kept = this.#entries.slice(from === -1 ? -1 : from);
+    const [first] = kept;
+    if (!first || first.before === null) return;
+    this.#older = first.before;
+    this.#replace(kept);
+  }
+
+  /** Resolves when the reader is at the end again, or no reader is left. */
+  #end(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onEnd = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
   }
 
   async #open(): Promise<void> {
@@ -166,11 +235,13 @@ export class Thread extends Source<ThreadState> {
 
   #forget(): void {
     this.#isOpen = false;
+    this.#isBehind = false;
     this.#conversation = new Conversation({ events: [], keptItems: 0 });
-    this.#events = [];
-    this.#positions = [];
-    this.#streamFrom = 0;
+    this.#entries = [];
+    this.#chars = 0;
     this.#gaps = [];
+    this.writing.follow(this.#conversation);
+    this.changed();
   }
 
   /** The position at which the log begins. */

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react';
 import { type ApiToken, type OpenSession, type Session, workspaceUrl } from '../live/account.ts';
 import { account } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
+import { announce } from '../parts/announce.ts';
 import { Button } from '../parts/button.tsx';
 import { CodeSample } from '../parts/copyable.tsx';
 import { Empty } from '../parts/empty.tsx';
@@ -64,6 +65,7 @@ const TokenForm = ({ onCreated }: { readonly onCreated: () => void }) => {
       .then(
         (token) => {
           setSecret(token);
+          announce('The token is created');
           form.reset();
           onCreated();
         },
@@ -112,7 +114,7 @@ const TokenForm = ({ onCreated }: { readonly onCreated: () => void }) => {
         </p>
       )}
       {secret !== null && (
-        <div role="status" data-secret>
+        <div data-secret>
           <CodeSample title="The new token. Nobody can see it again" code={secret} />
         </div>
       )}
@@ -159,7 +161,13 @@ const Tokens = () => {
               tone="danger"
               aria-label={`Delete the token ${token.name}`}
               onClick={() =>
-                void account.deleteToken(token).then(read, (error: Error) => setFailure(error.message))
+                void account.deleteToken(token).then(
+                  () => {
+                    announce(`The token ${token.name} is deleted`);
+                    read();
+                  },
+                  (error: Error) => setFailure(error.message),
+                )
               }
             >
               Delete
@@ -186,7 +194,13 @@ const Sessions = () => {
     );
   };
   const then = (ended: Promise<void>): void =>
-    void ended.then(read, (error: Error) => setFailure(error.message));
+    void ended.then(
+      () => {
+        announce('The session is ended');
+        read();
+      },
+      (error: Error) => setFailure(error.message),
+    );
   useEffect(read, []);
   const others = sessions?.filter(({ isCurrent }) => !isCurrent) ?? [];
   return (

@@ -2,6 +2,7 @@ import { RemoteError } from '@worker-runtime/client';
 import type { WorkerSummary } from '@worker-runtime/core';
 import { useState } from 'react';
 import { backend } from '../live/server.ts';
+import { announce } from '../parts/announce.ts';
 import { Button } from '../parts/button.tsx';
 import { X } from '../parts/icons.ts';
 import styles from './bulk-bar.module.css';
@@ -53,6 +54,7 @@ export const BulkBar = ({
     setBusy(true);
     setResults(new Map());
     const queue = [...workers];
+    let failures = 0;
     const act = async (): Promise<void> => {
       for (let worker = queue.shift(); worker; worker = queue.shift()) {
         const name = nameOf(worker);
@@ -65,17 +67,19 @@ export const BulkBar = ({
             isFailure: true,
           }),
         );
+        if (result.isFailure) failures += 1;
         setResults((before) => new Map(before).set(key, result));
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, act));
     setBusy(false);
+    announce(`${action}: ${workers.length - failures} done, ${failures} failed`);
   };
 
   return (
     <section className={styles.bar} aria-label="Selected Workers">
       {results.size > 0 && (
-        <ul className={styles.results} role="status">
+        <ul className={styles.results} aria-label="Results">
           {[...results].map(([key, { name, text, isFailure }]) => (
             <li key={key} className={isFailure ? styles.failure : ''}>
               <b>{name}</b> {text}

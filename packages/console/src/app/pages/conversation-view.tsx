@@ -4,20 +4,30 @@ import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'rea
 import blockStyles from '../conversation/block-view.module.css';
 import { BlockView } from '../conversation/block-view.tsx';
 import { RequestCard } from '../conversation/request-card.tsx';
+import { spokenOf } from '../conversation/spoken.ts';
 import { WritingView } from '../conversation/writing-view.tsx';
 import { usePast } from '../live/past.ts';
 import { randomKey } from '../live/random-key.ts';
 import { outbox } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import type { Thread } from '../live/thread.ts';
+import { announce } from '../parts/announce.ts';
 import { Archived } from '../parts/archived.tsx';
 import { Button } from '../parts/button.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { ArrowDown, History } from '../parts/icons.ts';
+import { Reading } from '../parts/reading.tsx';
 import { ScrollRegion } from '../parts/scroll-region.tsx';
+import { useSettling } from '../parts/settling.ts';
 import { Composer } from './composer.tsx';
 import styles from './conversation-view.module.css';
 import { useWorker } from './worker-context.ts';
+
+/** A request that a person points at, or answers. */
+const IN_HAND = '[data-open="true"]:is(:hover, :focus-within)';
+
+/** The number of blocks that are announced at once: after a time without a connection, nobody wants to hear all of them. */
+const ANNOUNCED = 3;
 
 /** The distance from the end within which the view follows what is added. */
 const FOLLOW_PX = 80;
@@ -149,6 +159,24 @@ const ReplayBar = ({
   );
 };
 
+/** Announces the blocks that come while the conversation is shown. */
+const useSpoken = (blocks: readonly Block[], isLive: boolean): void => {
+  const heard = useRef<number | null>(null);
+  useEffect(() => {
+    if (!isLive) {
+      heard.current = null;
+      return;
+    }
+    const before = heard.current;
+    heard.current = Math.max(before ?? 0, blocks.at(-1)?.seq ?? 0);
+    if (before === null) return;
+    for (const block of blocks.slice(-ANNOUNCED)) {
+      const text = block.seq > before ? spokenOf(block) : null;
+      if (text !== null) announce(text);
+    }
+  }, [blocks, isLive]);
+};
+
 /** The conversation of a Worker: its last page first, live at its end. */
 export const ConversationView = () => {
   const { runtime, workerId, worker, thread } = useWorker();
@@ -175,17 +203,20 @@ export const ConversationView = () => {
     return new Conversation({ events: events.filter(({ seq }) => seq <= (until ?? 0)) }).blocks;
   }, [isReplay, isBefore, past, until, state.events, state.blocks]);
 
+  useSettling(content, state.isLoaded);
+  useSpoken(blocks, state.isLoaded && !isReplay);
+
   // biome-ignore lint/correctness/useExhaustiveDependencies: the content is there when the thread is loaded
   useEffect(() => {
     const box = scroller.current;
     const inner = content.current;
     if (!box || !inner) return undefined;
-    // whatever makes the content grow, an open fold or a new message, the end stays in view
+    // an open fold or a new message: the end stays in view, unless that moved what a person is about to press
     const observer = new ResizeObserver(() => {
       if (heightBefore.current !== null) {
         box.scrollTop += box.scrollHeight - heightBefore.current;
         heightBefore.current = null;
-      } else if (follows.current) box.scrollTop = box.scrollHeight;
+      } else if (follows.current && !inner.querySelector(IN_HAND)) box.scrollTop = box.scrollHeight;
       else setUnseen(true);
     });
     observer.observe(inner);
@@ -199,25 +230,27 @@ export const ConversationView = () => {
 
   const readOlder = (): void => {
     heightBefore.current = scroller.current?.scrollHeight ?? null;
-    void thread.readOlder().catch(() => {
-      heightBefore.current = null;
-    });
+    thread.readOlder().then(
+      () => announce('Earlier messages are shown'),
+      () => {
+        heightBefore.current = null;
+      },
+    );
   };
 
   const onScroll = (): void => {
     const box = scroller.current;
     if (!box) return;
     follows.current = box.scrollHeight - box.scrollTop - box.clientHeight < FOLLOW_PX;
-    if (follows.current) {
-      setUnseen(false);
-      thread.trim();
-    }
+    thread.isAtEnd = follows.current;
+    if (follows.current) setUnseen(false);
     if (box.scrollTop < 200 && state.hasOlder && !state.isReadingOlder && !follows.current && !isReplay)
       readOlder();
   };
 
   const toEnd = (): void => {
     follows.current = true;
+    thread.isAtEnd = true;
     setUnseen(false);
     if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
   };
@@ -238,6 +271,7 @@ export const ConversationView = () => {
       )}
       <ScrollRegion ref={scroller} className={styles.scroller} onScroll={onScroll} aria-label="Conversation">
         <div ref={content} className={styles.content} data-loaded={state.isLoaded}>
+          {!state.isLoaded && state.ended === null && <Reading />}
           {state.isLoaded && (
             <>
               {state.hasOlder && !isReplay ? (

@@ -7,13 +7,16 @@ import { LongText } from '../conversation/long-text.tsx';
 import { usePast } from '../live/past.ts';
 import { useSource } from '../live/source.ts';
 import { Archived } from '../parts/archived.tsx';
-import { Button, buttonClass } from '../parts/button.tsx';
+import { buttonClass } from '../parts/button.tsx';
 import { CopyButton } from '../parts/copyable.tsx';
 import { numberText } from '../parts/duration.ts';
 import { ChevronRight, Download, ListFilter } from '../parts/icons.ts';
+import { Reading } from '../parts/reading.tsx';
 import { ScrollRegion, ScrollText } from '../parts/scroll-region.tsx';
+import { useHeld } from '../parts/use-held.ts';
 import { gistOf, isFailure } from './event-gist.ts';
 import styles from './events-view.module.css';
+import { OlderButton } from './older-button.tsx';
 import { useWorker } from './worker-context.ts';
 
 const LINE_PX = 36;
@@ -117,7 +120,7 @@ export const EventsView = () => {
     return [...counts].toSorted(([one], [other]) => (one < other ? -1 : 1));
   }, [events]);
 
-  const shown = useMemo(() => {
+  const found = useMemo(() => {
     const text = q.toLowerCase();
     return events
       .filter(
@@ -127,6 +130,7 @@ export const EventsView = () => {
       )
       .toReversed();
   }, [events, types, q]);
+  const shown = useHeld(found, scroller);
 
   const virtualizer = useVirtualizer({
     count: shown.length,
@@ -134,6 +138,8 @@ export const EventsView = () => {
     estimateSize: () => LINE_PX,
     getItemKey: (index) => shown[index]?.seq ?? index,
     overscan: 12,
+    // newer events come in above: unless a person looks at the newest, what is in view stays where it is
+    anchorTo: (scroller.current?.scrollTop ?? 0) > 0 ? 'end' : 'start',
   });
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: new events must not scroll back to the link
@@ -258,7 +264,14 @@ export const EventsView = () => {
           </Link>
         </p>
       )}
-      <ScrollRegion ref={scroller} className={styles.scroller} aria-label="Events">
+      <ScrollRegion
+        ref={scroller}
+        className={styles.scroller}
+        aria-label="Events"
+        onScroll={({ currentTarget }) => {
+          thread.isAtEnd = currentTarget.scrollTop < LINE_PX;
+        }}
+      >
         <div className={styles.list} style={{ height: virtualizer.getTotalSize() }}>
           {virtualizer.getVirtualItems().map(({ key, index, start }) => {
             const event = shown[index];
@@ -281,10 +294,9 @@ export const EventsView = () => {
           })}
         </div>
         <div className={styles.older}>
+          {!isLoaded && state.ended === null && <Reading />}
           {isLoaded && hasOlder && !isBefore && (
-            <Button disabled={state.isReadingOlder} onClick={() => void thread.readOlder().catch(() => {})}>
-              {state.isReadingOlder ? 'Reading…' : `Earlier than ${first}`}
-            </Button>
+            <OlderButton thread={thread} name={`Earlier than ${first}`} />
           )}
           {isLoaded && archived && (isBefore ? marked < archived.firstSeq : !hasOlder) && (
             <Archived history={archived} />

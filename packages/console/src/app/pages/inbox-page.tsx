@@ -4,15 +4,18 @@ import type { ToolCallPart } from '@worker-runtime/core/views';
 import { useEffect, useRef, useState } from 'react';
 import { RequestCard } from '../conversation/request-card.tsx';
 import { ValueView } from '../conversation/value-view.tsx';
-import type { InboxItem } from '../live/open-requests.ts';
-import { backend, openRequests, workers } from '../live/server.ts';
+import type { InboxItem, Requests } from '../live/open-requests.ts';
+import { backend, openRequests } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { AbsentRuntimes } from '../parts/absent-runtimes.tsx';
+import { announce } from '../parts/announce.ts';
 import { Button } from '../parts/button.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { Inbox } from '../parts/icons.ts';
 import { inOrder } from '../parts/in-order.ts';
 import { Page } from '../parts/page.tsx';
+import { Reading } from '../parts/reading.tsx';
+import { useSettling } from '../parts/settling.ts';
 import { Moment } from '../parts/time.tsx';
 import { useKeys } from '../parts/use-keys.ts';
 import styles from './inbox-page.module.css';
@@ -41,12 +44,14 @@ const textIn = (items: readonly TranscriptItem[]): string | null => {
   return null;
 };
 
-/** Reads the end of the conversation in which a request was opened. */
-const useContextOf = ({ worker, request }: InboxItem): Context | null => {
+/** Reads the end of the conversation in which a request was opened. It stays when the request is answered. */
+const useContextOf = ({ worker, request, resolution }: InboxItem): Context | null => {
   const [context, setContext] = useState<Context | null>(null);
   const { runtimeId, workerId } = worker;
   const { runId, call } = request;
+  const isOpen = resolution === null;
   useEffect(() => {
+    if (!isOpen) return undefined;
     let isCurrent = true;
     const read = backend.find(runtimeId)?.api.transcript(workerId, { before: 'end', limit: ITEMS_BEFORE });
     void read?.then(
@@ -60,17 +65,29 @@ const useContextOf = ({ worker, request }: InboxItem): Context | null => {
     return () => {
       isCurrent = false;
     };
-  }, [runtimeId, workerId, runId, call]);
+  }, [runtimeId, workerId, runId, call, isOpen]);
   return context;
 };
 
 const InboxCard = ({ item }: { readonly item: InboxItem }) => {
-  const { worker, request, resolution, isOwn } = item;
+  const { worker, request, resolution } = item;
   const context = useContextOf(item);
+  const article = useRef<HTMLElement>(null);
+  // an answer makes a card smaller, and what is below it must not move under the pointer
+  const height = useRef<number | undefined>(undefined);
+  if (resolution === null) height.current = undefined;
+  else height.current ??= article.current?.getBoundingClientRect().height;
   const prompt = inOrder(request.prompt);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: j and k move the focus from card to card
-    <article className={styles.item} tabIndex={0} data-inbox={request.requestId} aria-label={prompt}>
+    <article
+      ref={article}
+      className={styles.item}
+      style={{ minHeight: height.current }}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: j and k move the focus from card to card
+      tabIndex={0}
+      data-inbox={request.requestId}
+      aria-label={prompt}
+    >
       <header className={styles.who}>
         <Link
           to="/runtimes/$r/workers/$w"
@@ -83,7 +100,7 @@ const InboxCard = ({ item }: { readonly item: InboxItem }) => {
           asks since <Moment of={request.openedAt} />
         </span>
       </header>
-      {resolution === null && context !== null && context.said !== null && (
+      {context !== null && context.said !== null && (
         <p className={styles.said}>
           {inOrder(context.said.length > GIST_CHARS ? `…${context.said.slice(-GIST_CHARS)}` : context.said)}
         </p>
@@ -93,9 +110,8 @@ const InboxCard = ({ item }: { readonly item: InboxItem }) => {
         workerId={worker.workerId}
         request={request}
         answer={resolution && { ...resolution, note: null }}
-        isOwn={isOwn}
       >
-        {resolution === null && context?.call && (
+        {context?.call && (
           <ValueView title={context.call.title ?? context.call.name} value={context.call.input} />
         )}
       </RequestCard>
@@ -106,33 +122,61 @@ const InboxCard = ({ item }: { readonly item: InboxItem }) => {
 const NotifyButton = () => {
   const [permission, setPermission] = useState(globalThis.Notification?.permission ?? 'denied');
   if (permission !== 'default') return null;
-  return (
-    <Button onClick={() => void Notification.requestPermission().then(setPermission)}>
-      Notify me of new requests
-    </Button>
-  );
+  const ask = async (): Promise<void> => {
+    const next = await Notification.requestPermission();
+    setPermission(next);
+    announce(next === 'granted' ? 'You will be notified' : 'You will not be notified');
+  };
+  return <Button onClick={() => void ask()}>Notify me of new requests</Button>;
 };
 
-/** All open requests of all runtimes, the oldest first. What was answered stays for a while, with who answered it. */
+/** Returns the requests that were open while the page is shown, each at the place where it came in, and those that were answered before. */
+const useInPlace = ({ open, answered }: Requests) => {
+  const places = useRef(new Map<string, number>());
+  const last = useRef(0);
+  const placeOf = ({ request }: InboxItem): number => places.current.get(request.requestId) ?? -1;
+  const known = new Map([...answered, ...open].map((item) => [item.request.requestId, placeOf(item)]));
+  for (const { request } of open) {
+    if (known.get(request.requestId) !== -1) continue;
+    last.current += 1;
+    known.set(request.requestId, last.current);
+  }
+  places.current = known;
+  const shown = [...open, ...answered.filter((item) => placeOf(item) !== -1)];
+  return {
+    shown: shown.toSorted((one, other) => placeOf(one) - placeOf(other)),
+    earlier: answered.filter((item) => placeOf(item) === -1),
+  };
+};
+
+/** All requests of all runtimes, the oldest first. What is answered stays at its place until the person leaves the page, with who answered it. */
 export const InboxPage = () => {
-  const items = useSource(openRequests);
-  const { isComplete } = useSource(workers);
+  const requests = useSource(openRequests);
+  const { open, isComplete } = requests;
+  const { shown, earlier } = useInPlace(requests);
   const navigate = useNavigate();
   const list = useRef<HTMLDivElement>(null);
-  const open = items.filter(({ resolution }) => resolution === null);
-  const answered = items.filter(({ resolution }) => resolution !== null);
+  useSettling(list);
 
   const cards = (): HTMLElement[] => [...(list.current?.querySelectorAll<HTMLElement>('[data-inbox]') ?? [])];
   const focused = (): HTMLElement | null =>
     document.activeElement?.closest<HTMLElement>('[data-inbox]') ?? null;
+  const moveTo = (card: HTMLElement | undefined): void => {
+    card?.focus();
+    card?.scrollIntoView({ block: 'nearest' });
+  };
   const move = (by: number): void => {
     const all = cards();
     const at = all.indexOf(focused() as HTMLElement);
-    const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
-    next?.focus();
-    next?.scrollIntoView({ block: 'nearest' });
+    moveTo(all[Math.max(0, Math.min(all.length - 1, at + by))]);
   };
-  /** Answers the request that has the focus. Without one, the first gets it: a key that is pressed twice answers no request unseen. */
+  /** The first open request after a card, or else before it. */
+  const nextOpen = (card: HTMLElement | null): HTMLElement | undefined => {
+    const all = cards();
+    const at = card === null ? 0 : all.indexOf(card);
+    return [...all.slice(at), ...all.slice(0, at)].find((one) => one.querySelector('[data-open="true"]'));
+  };
+  /** Answers the request that has the focus. Without one, the next gets it: a key that is pressed twice answers no request unseen. */
   const press = (
     { repeat }: KeyboardEvent,
     pick: (buttons: readonly HTMLButtonElement[], item: InboxItem) => HTMLButtonElement | undefined,
@@ -140,11 +184,13 @@ export const InboxPage = () => {
     if (repeat) return;
     const card = focused();
     if (!card) {
-      move(0);
+      moveTo(nextOpen(null));
       return;
     }
     const item = open.find(({ request }) => request.requestId === card.dataset.inbox);
-    if (item) pick([...card.querySelectorAll<HTMLButtonElement>('[data-decision]')], item)?.click();
+    const answers = [...card.querySelectorAll<HTMLButtonElement>('[data-decision]')];
+    if (item && answers.length > 0) pick(answers, item)?.click();
+    else moveTo(nextOpen(card));
   };
   useKeys({
     j: () => move(1),
@@ -158,7 +204,9 @@ export const InboxPage = () => {
         return buttons.find((button) => button.dataset.decision === refusal?.id);
       }),
     Enter: () => {
-      const item = open.find(({ request }) => request.requestId === (focused() ?? cards()[0])?.dataset.inbox);
+      const item = open.find(
+        ({ request }) => request.requestId === (focused() ?? nextOpen(null))?.dataset.inbox,
+      );
       if (item)
         void navigate({
           to: '/runtimes/$r/workers/$w',
@@ -170,21 +218,22 @@ export const InboxPage = () => {
   return (
     <Page title="Inbox">
       <AbsentRuntimes />
-      {open.length === 0 && isComplete && (
-        <Empty title="Nobody waits for you" icon={<Inbox size={24} aria-hidden />}>
-          <p>
-            When a run needs a permission or has a question, it waits here, with the tool call that it is
-            about. The title of this tab shows how many wait.
-          </p>
-          <NotifyButton />
-        </Empty>
-      )}
       <div ref={list} className={styles.list}>
-        {open.map((item) => (
+        {shown.map((item) => (
           <InboxCard key={item.request.requestId} item={item} />
         ))}
-        {answered.length > 0 && <h2 className={styles.earlier}>Answered</h2>}
-        {answered.map((item) => (
+        {open.length === 0 && !isComplete && <Reading />}
+        {open.length === 0 && isComplete && (
+          <Empty title="Nobody waits for you" icon={<Inbox size={24} aria-hidden />}>
+            <p>
+              When a run needs a permission or has a question, it waits here, with the tool call that it is
+              about. The title of this tab shows how many wait.
+            </p>
+            <NotifyButton />
+          </Empty>
+        )}
+        {earlier.length > 0 && <h2 className={styles.earlier}>Answered</h2>}
+        {earlier.map((item) => (
           <InboxCard key={item.request.requestId} item={item} />
         ))}
       </div>

@@ -5,10 +5,12 @@ import { useEffect, useState } from 'react';
 import type { ConnectedRuntime } from '../live/backend.ts';
 import { backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
+import { announce } from '../parts/announce.ts';
 import { Button } from '../parts/button.tsx';
 import { numberText } from '../parts/duration.ts';
 import { inOrder } from '../parts/in-order.ts';
 import { Page } from '../parts/page.tsx';
+import { Reading } from '../parts/reading.tsx';
 import { StatusMark } from '../parts/status.tsx';
 import { Age, Moment } from '../parts/time.tsx';
 import styles from './runtimes-page.module.css';
@@ -48,11 +50,11 @@ const Diagnostics = ({ runtime }: { readonly runtime: ConnectedRuntime }) => {
   const { api } = runtime;
   const [asked, setAsked] = useState(0);
   useEffect(() => {
-    void asked;
     api.diagnostics({ limit: 50 }).then(
       (page) => {
         setItems(page.items);
         setFailure(null);
+        if (asked > 0) announce(`Diagnostics: ${page.items.length}`);
       },
       (error: Error) => setFailure(error.message),
     );
@@ -210,11 +212,12 @@ const Summary = ({
 
 /** The runtimes behind this server. */
 export const RuntimesPage = () => {
-  const { items, unknown } = useSource(backend);
+  const { items, unknown, isLoaded } = useSource(backend);
   // counts and status as they are now
   useEffect(() => void backend.refresh(), []);
   return (
     <Page title="Runtimes">
+      {!isLoaded && <Reading />}
       {items.map((runtime) => (
         <RuntimeCard key={runtime.runtimeId} runtime={runtime} />
       ))}

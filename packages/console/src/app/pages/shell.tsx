@@ -3,6 +3,8 @@ import { lazy, Suspense, useEffect, useState } from 'react';
 import { loginUrl, workspaceUrl } from '../live/account.ts';
 import { account, backend, openRequests } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
+import { announce } from '../parts/announce.ts';
+import { Announcer } from '../parts/announcer.tsx';
 import { Connection } from '../parts/connection.tsx';
 import {
   Boxes,
@@ -20,10 +22,11 @@ import { applyTheme, currentTheme, type Theme } from '../parts/theme.ts';
 import { useKeys } from '../parts/use-keys.ts';
 import styles from './shell.module.css';
 
-const Palette = lazy(() => import('./palette.tsx').then(({ Palette }) => ({ default: Palette })));
-const KeysDialog = lazy(() =>
-  import('./keys-dialog.tsx').then(({ KeysDialog }) => ({ default: KeysDialog })),
-);
+export const loadPalette = () => import('./palette.tsx').then(({ Palette }) => ({ default: Palette }));
+export const loadKeysDialog = () =>
+  import('./keys-dialog.tsx').then(({ KeysDialog }) => ({ default: KeysDialog }));
+const Palette = lazy(loadPalette);
+const KeysDialog = lazy(loadKeysDialog);
 
 const THEMES: readonly Theme[] = ['system', 'light', 'dark'];
 const THEME_ICONS = { system: Monitor, light: Sun, dark: Moon } as const;
@@ -41,6 +44,7 @@ const ThemeButton = () => {
       onClick={() => {
         applyTheme(next);
         setTheme(next);
+        announce(`Theme: ${next}`);
       }}
     >
       <Icon size={16} aria-hidden />
@@ -61,7 +65,7 @@ const Navigation = () => {
   const path = useLocation({ select: ({ pathname }) => pathname });
   // the page of a Worker is a part of the Workers, although its address begins with its runtime
   const section = path.includes('/workers') ? '/workers' : path;
-  const open = useSource(openRequests).filter(({ resolution }) => resolution === null).length;
+  const open = useSource(openRequests).open.length;
   const { session } = useSource(account);
   const pages = session === null ? NAVIGATION : [...NAVIGATION, ACCOUNT];
   return (
@@ -170,6 +174,7 @@ export const Shell = () => {
         ) : null}
         <Outlet />
       </main>
+      <Announcer />
       <Suspense fallback={null}>
         {isSearching && <Palette onClose={() => setSearching(false)} />}
         {showsKeys && <KeysDialog onClose={() => setShowsKeys(false)} />}

@@ -1,14 +1,17 @@
 import { Link } from '@tanstack/react-router';
 import { useMemo, useRef, useState } from 'react';
 import { useSource } from '../live/source.ts';
+import { announce } from '../parts/announce.ts';
 import { Button } from '../parts/button.tsx';
-import { durationText } from '../parts/duration.ts';
+import { durationText, numberText } from '../parts/duration.ts';
 import { Empty } from '../parts/empty.tsx';
 import { ZoomIn, ZoomOut } from '../parts/icons.ts';
+import { Reading } from '../parts/reading.tsx';
 import { ScrollRegion } from '../parts/scroll-region.tsx';
 import { Moment } from '../parts/time.tsx';
 import { useKeys } from '../parts/use-keys.ts';
 import { useNow } from '../parts/use-now.ts';
+import { OlderButton } from './older-button.tsx';
 import { type Bar, type RunLine, runLines } from './timeline.ts';
 import styles from './timeline-view.module.css';
 import { useWorker } from './worker-context.ts';
@@ -16,6 +19,8 @@ import { useWorker } from './worker-context.ts';
 const ZOOM = 1.6;
 const MOST_ZOOM = 200;
 const TICKS = 4;
+/** The distance from the newest run within which a person sees it. */
+const END_PX = 40;
 
 const KIND_WORDS: Readonly<Record<Bar['kind'], string>> = {
   step: 'Step',
@@ -50,7 +55,7 @@ const BarLine = ({
       data-failed={bar.isFailed}
       title={text}
     >
-      <span className={styles.bar} style={{ left, width }} />
+      <span className={styles.bar} data-bar style={{ left, width }} />
       <span className={styles.label} style={{ left: `min(${left}, 70%)` }}>
         <span className="visually-hidden">{KIND_WORDS[bar.kind]}: </span>
         {bar.name}
@@ -63,7 +68,7 @@ const BarLine = ({
 /** The runs of a Worker as bars. All runs have one scale, and the idle time between them is cut out. */
 export const TimelineView = () => {
   const { thread } = useWorker();
-  const { events, isLoaded, hasOlder, isReadingOlder } = useSource(thread);
+  const { events, isLoaded, hasOlder, ended } = useSource(thread);
   const now = useNow();
   const [zoom, setZoom] = useState(1);
   const list = useRef<HTMLDivElement>(null);
@@ -74,13 +79,19 @@ export const TimelineView = () => {
     1,
     runs.reduce((sum, run) => sum + lengthOf(run), 0),
   );
-  const change = (by: number): void => setZoom((before) => Math.min(MOST_ZOOM, Math.max(1, before * by)));
+  const zoomTo = (next: number): void => {
+    const bounded = Math.min(MOST_ZOOM, Math.max(1, next));
+    setZoom(bounded);
+    announce(`Zoom ${numberText(Math.round(bounded * 100))} percent`);
+  };
+  const change = (by: number): void => zoomTo(zoom * by);
   useKeys({
     '+': () => change(ZOOM),
     '=': () => change(ZOOM),
     '-': () => change(1 / ZOOM),
-    0: () => setZoom(1),
+    0: () => zoomTo(1),
   });
+  if (!isLoaded && ended === null) return <Reading />;
   if (isLoaded && runs.length === 0)
     return (
       <Empty title="No runs yet">
@@ -100,6 +111,7 @@ export const TimelineView = () => {
               type="button"
               tabIndex={-1}
               title={run.title}
+              data-bar
               data-outcome={run.outcome ?? 'open'}
               style={{ flexGrow: lengthOf(run) / all }}
               onClick={() => document.getElementById(`run-${run.seq}`)?.scrollIntoView({ block: 'start' })}
@@ -113,7 +125,14 @@ export const TimelineView = () => {
           <ZoomIn size={16} aria-hidden />
         </Button>
       </div>
-      <ScrollRegion ref={list} className={styles.scroller} aria-label="Runs">
+      <ScrollRegion
+        ref={list}
+        className={styles.scroller}
+        aria-label="Runs"
+        onScroll={({ currentTarget }) => {
+          thread.isAtEnd = currentTarget.scrollTop < END_PX;
+        }}
+      >
         <div className={styles.wide} style={{ width: `${zoom * 100}%` }}>
           <div className={styles.axis} aria-hidden>
             {Array.from({ length: TICKS }, (_, at) => (
@@ -133,6 +152,7 @@ export const TimelineView = () => {
               <div className={styles.track}>
                 <span
                   className={styles.whole}
+                  data-bar
                   data-outcome={run.outcome ?? 'open'}
                   style={{ width: `${(lengthOf(run) / longest) * 100}%` }}
                 />
@@ -145,9 +165,7 @@ export const TimelineView = () => {
         </div>
         {hasOlder && (
           <div className={styles.older}>
-            <Button disabled={isReadingOlder} onClick={() => void thread.readOlder().catch(() => {})}>
-              Earlier runs
-            </Button>
+            <OlderButton thread={thread} name="Earlier runs" />
           </div>
         )}
       </ScrollRegion>

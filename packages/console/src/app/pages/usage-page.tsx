@@ -11,6 +11,7 @@ import { numberText } from '../parts/duration.ts';
 import { Empty } from '../parts/empty.tsx';
 import field from '../parts/field.module.css';
 import { Page } from '../parts/page.tsx';
+import { Reading } from '../parts/reading.tsx';
 import styles from './usage-page.module.css';
 import { sumUp, type UsageSum, type UsageSums } from './usage-sums.ts';
 import { nameOf } from './worker-list.ts';
@@ -51,7 +52,6 @@ const read = async (
   days: number,
   labels: readonly string[],
 ): Promise<Read> => {
-  const prices = readPrices();
   const asked = runtimes.map(async ({ api, name, entry }) => {
     const limit = Math.min(SHOWN_WORKERS, entry.summary?.limits.pageItems ?? SHOWN_WORKERS);
     try {
@@ -60,9 +60,9 @@ const read = async (
       return { name, reason: error instanceof Error ? error.message : String(error) };
     }
   });
-  const answers = await Promise.all(asked);
+  const [prices, answers] = await Promise.all([readPrices(), Promise.all(asked)]);
   return {
-    prices: await prices,
+    prices,
     reports: answers.flatMap(({ report }) => report ?? []),
     missing: answers.flatMap(({ name, reason }) => (reason === undefined ? [] : { name, reason })),
   };
@@ -117,6 +117,7 @@ const Table = ({ title, subject, rows, nameOf: name, costText }: TableProps) => 
               <td>
                 <span
                   className={styles.share}
+                  data-bar
                   style={{ width: `${((row.input + row.output) / most) * 100}%` }}
                 />
               </td>
@@ -133,7 +134,7 @@ const Days = ({ days }: { readonly days: readonly UsageSum[] }) => {
   const most = Math.max(1, ...days.map(({ input, output }) => input + output));
   const percent = (tokens: number): string => `${(tokens / most) * 100}%`;
   return (
-    <div className={styles.days} aria-hidden>
+    <div className={styles.days} data-bar aria-hidden>
       {days.map(({ key, input, output }) => (
         <span key={key} title={`${key}: ${numberText(input)} in, ${numberText(output)} out`}>
           <i style={{ height: percent(output) }} />
@@ -313,6 +314,7 @@ export const UsagePage = () => {
   return (
     <Page title="Usage">
       <Filters days={days} label={label} />
+      {state === null && <Reading />}
       {state && 'failure' in state && <p role="alert">The usage could not be read: {state.failure}</p>}
       {found?.missing.map(({ name, reason }) => (
         <p key={name} role="alert">

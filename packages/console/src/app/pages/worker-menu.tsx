@@ -2,6 +2,7 @@ import { Link, useNavigate } from '@tanstack/react-router';
 import type { RuntimeClient } from '@worker-runtime/client';
 import type { WorkerSummary } from '@worker-runtime/core';
 import { useId, useRef, useState } from 'react';
+import { announce } from '../parts/announce.ts';
 import { Button, buttonClass } from '../parts/button.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Ellipsis } from '../parts/icons.ts';
@@ -82,6 +83,7 @@ const ActionForm = ({
     setBusy(true);
     try {
       await onAct();
+      announce(`${action}: done`);
       onDone();
     } catch (error) {
       setFailure(error instanceof Error ? error.message : String(error));
@@ -172,7 +174,10 @@ export const WorkerMenu = ({ worker, api }: MenuProps) => {
             type="button"
             onClick={() => {
               menu.current?.hidePopover();
-              void api.resumeWorker(worker.workerId).catch((error: Error) => setFailure(error.message));
+              void api.resumeWorker(worker.workerId).then(
+                () => announce(`Resumed ${nameOf(worker)}`),
+                (error: Error) => setFailure(error.message),
+              );
             }}
           >
             Resume

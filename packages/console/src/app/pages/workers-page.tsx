@@ -1,18 +1,21 @@
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { useVirtualizer } from '@tanstack/react-virtual';
+import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
 import type { WorkerSummary } from '@worker-runtime/core';
-import { memo, useCallback, useMemo, useRef, useState } from 'react';
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { workers as allWorkers, backend } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { AbsentRuntimes } from '../parts/absent-runtimes.tsx';
+import { announce } from '../parts/announce.ts';
 import { buttonClass } from '../parts/button.tsx';
 import { CONDITION_WORDS, conditionOf } from '../parts/condition.ts';
 import { numberText } from '../parts/duration.ts';
 import { ListFilter, Plus, Search, X } from '../parts/icons.ts';
 import { inOrder } from '../parts/in-order.ts';
+import { Reading } from '../parts/reading.tsx';
 import { ScrollRegion } from '../parts/scroll-region.tsx';
 import { StatusMark } from '../parts/status.tsx';
 import { Age } from '../parts/time.tsx';
+import { useHeld } from '../parts/use-held.ts';
 import { useKeys } from '../parts/use-keys.ts';
 import { useTitle } from '../parts/use-title.ts';
 import type { WorkersSearch } from '../search.ts';
@@ -23,6 +26,8 @@ import styles from './workers-page.module.css';
 
 const LINE_PX = 60;
 const GROUP_PX = 44;
+/** The time after which a person has typed what is searched for. */
+const TYPED_MS = 700;
 
 /** Returns a list with a value added, or removed if it was there; undefined for an empty list. */
 const toggled = (list: readonly string[] | undefined, value: string): readonly string[] | undefined => {
@@ -155,11 +160,20 @@ export const WorkersPage = () => {
   const navigate = useNavigate({ from: '/workers' });
   const { items, isComplete } = useSource(allWorkers);
   const runtimes = useSource(backend).items;
-  const list = useMemo(() => listWorkers(items, search), [items, search]);
+  const [failure, setFailure] = useState<string | null>(null);
+  const isFirst = useRef(true);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const field = useRef<HTMLInputElement>(null);
   const scroller = useRef<HTMLDivElement>(null);
-  const focusedPlace = useRef(-1);
+  const list = useHeld(
+    useMemo(() => listWorkers(items, search), [items, search]),
+    scroller,
+  );
+  /** The Worker that had the focus last. The list changes its order, so it is not kept by its place. */
+  const focusedKey = useRef<string | null>(null);
+
+  const lineOf = (key: string | null): number =>
+    key === null ? -1 : list.lines.findIndex((line) => line.type === 'worker' && keyOf(line.worker) === key);
 
   // another function of keys lets the virtualizer place all lines again: once for each list, and not for each step of a scroll
   const getItemKey = useCallback(
@@ -175,7 +189,29 @@ export const WorkersPage = () => {
     estimateSize: (at) => (list.lines[at]?.type === 'group' ? GROUP_PX : LINE_PX),
     getItemKey,
     overscan: 10,
+    // the line that has the focus stays in the document, wherever its Worker moves
+    rangeExtractor: (range) => {
+      const focused = lineOf(focusedKey.current);
+      const shown = defaultRangeExtractor(range);
+      return focused === -1 || shown.includes(focused)
+        ? shown
+        : [...shown, focused].toSorted((a, b) => a - b);
+    },
   });
+
+  const count = list.workers.length;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the result of a search is announced, and not each Worker that comes later
+  useEffect(() => {
+    if (isFirst.current) {
+      isFirst.current = false;
+      return undefined;
+    }
+    const timer = setTimeout(
+      () => announce(count === 1 ? '1 Worker' : `${numberText(count)} Workers`),
+      TYPED_MS,
+    );
+    return () => clearTimeout(timer);
+  }, [search]);
 
   const change = (next: Parameters<typeof changed>[1]): void =>
     void navigate({ search: (before) => changed(before, next), replace: true });
@@ -190,38 +226,49 @@ export const WorkersPage = () => {
 
   const focusAt = (place: number): void => {
     const bounded = Math.max(0, Math.min(list.workers.length - 1, place));
-    const at = list.lines.findIndex((line) => line.type === 'worker' && line.place === bounded);
-    if (at === -1) return;
-    focusedPlace.current = bounded;
-    virtualizer.scrollToIndex(at, { align: 'auto' });
+    const worker = list.workers[bounded];
+    if (worker === undefined) return;
+    const key = keyOf(worker);
+    focusedKey.current = key;
+    virtualizer.scrollToIndex(lineOf(key), { align: 'auto' });
     const focus = (): void =>
       scroller.current
-        ?.querySelector<HTMLElement>(`[data-place="${bounded}"]`)
+        ?.querySelector<HTMLElement>(`[data-worker="${CSS.escape(key)}"] [data-place]`)
         ?.focus({ preventScroll: true });
     requestAnimationFrame(() => requestAnimationFrame(focus));
   };
-  const place = (): number => {
-    const active = document.activeElement?.closest<HTMLElement>('[data-place]');
-    return active ? Number(active.dataset.place) : focusedPlace.current;
+  const place = (): number => list.workers.findIndex((worker) => keyOf(worker) === focusedKey.current);
+  /** Acts on the Worker that has the focus. Without one, the next Worker gets it: a key acts on no Worker unseen. */
+  const atFocus = (act: (worker: WorkerSummary) => void): void => {
+    const key = document.activeElement?.closest<HTMLElement>('[data-worker]')?.dataset.worker;
+    const worker = list.workers.find((one) => keyOf(one) === key);
+    if (worker) act(worker);
+    else focusAt(Math.max(0, place()));
   };
-  const atPlace = (): WorkerSummary | undefined => list.workers[place()];
   useKeys({
     j: () => focusAt(place() + 1),
     k: () => focusAt(place() - 1),
     ArrowDown: () => focusAt(place() + 1),
     ArrowUp: () => focusAt(place() - 1),
-    x: () => {
-      const worker = atPlace();
-      if (worker) onSelect(keyOf(worker));
-    },
-    c: () => {
-      const worker = atPlace();
-      if (worker?.run)
-        void backend
+    x: () =>
+      atFocus((worker) => {
+        announce(`${nameOf(worker)} ${selected.has(keyOf(worker)) ? 'is not selected' : 'is selected'}`);
+        onSelect(keyOf(worker));
+      }),
+    c: () =>
+      atFocus((worker) => {
+        if (!worker.run) return;
+        backend
           .find(worker.runtimeId)
           ?.api.cancelRun(worker.workerId)
-          .catch(() => {});
-    },
+          .then(
+            () => {
+              setFailure(null);
+              announce(`The run of ${nameOf(worker)} is cancelled`);
+            },
+            (error: Error) => setFailure(`The run of ${nameOf(worker)} was not cancelled: ${error.message}`),
+          );
+      }),
     n: () => void navigate({ to: '/workers/new' }),
     '/': () => field.current?.focus(),
     Escape: () => setSelected(new Set()),
@@ -258,6 +305,11 @@ export const WorkersPage = () => {
 
       <div className={styles.notice}>
         <AbsentRuntimes />
+        {failure !== null && (
+          <p className={styles.refused} role="alert">
+            {failure}
+          </p>
+        )}
       </div>
       {items.length > 0 && (
         <div className={styles.filters}>
@@ -327,11 +379,20 @@ export const WorkersPage = () => {
         </div>
       )}
 
+      {items.length === 0 && !isComplete && <Reading />}
       {items.length === 0 && isComplete && <FirstWorker runtime={runtimes[0]} />}
       {items.length > 0 && list.workers.length === 0 && (
         <p className={styles.none}>None of the {numberText(items.length)} Workers fits these filters.</p>
       )}
-      <ScrollRegion ref={scroller} className={styles.scroller} aria-label="List of Workers">
+      <ScrollRegion
+        ref={scroller}
+        className={styles.scroller}
+        aria-label="List of Workers"
+        onFocus={({ target }) => {
+          focusedKey.current =
+            target.closest<HTMLElement>('[data-worker]')?.dataset.worker ?? focusedKey.current;
+        }}
+      >
         <ul className={styles.list} style={{ height: virtualizer.getTotalSize() }}>
           {virtualizer.getVirtualItems().map(({ key, index, start, size }) => {
             const line = list.lines[index];

@@ -1,8 +1,7 @@
 import { openRequests } from '../live/server.ts';
+import { announce } from './announce.ts';
 
-let pageTitle = 'Workers';
-
-const openCount = (): number => openRequests.get().filter(({ resolution }) => resolution === null).length;
+let pageTitle: string | null = null;
 
 /** Returns an icon with a mark, as the address of an image. */
 const markedIcon = (): string => {
@@ -16,8 +15,8 @@ const markedIcon = (): string => {
 let plainIcon: string | null = null;
 
 const update = (): void => {
-  const count = openCount();
-  document.title = `${count > 0 ? `(${count}) ` : ''}${pageTitle} · worker-runtime`;
+  const count = openRequests.get().open.length;
+  document.title = `${count > 0 ? `(${count}) ` : ''}${pageTitle ?? 'Workers'} · worker-runtime`;
   const link = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
   if (link === null) return;
   plainIcon ??= link.href;
@@ -31,8 +30,9 @@ export const showAttention = (): void => {
   update();
 };
 
-/** Sets the title of the current page. */
+/** Sets the title of the current page. A page that replaces another one is announced, because the focus may stay where it was. */
 export const setPageTitle = (title: string): void => {
+  if (pageTitle !== null && title !== pageTitle) announce(title);
   pageTitle = title;
   update();
 };

@@ -10,12 +10,25 @@ interface Look {
 export const buttonClass = ({ tone = 'plain', isIcon = false }: Look = {}): string =>
   [styles.button, tone === 'plain' ? '' : styles[tone], isIcon ? styles.icon : ''].filter(Boolean).join(' ');
 
-export const Button = ({ tone, isIcon, className, ...rest }: ComponentProps<'button'> & Look) => (
+/** A button. While it is disabled it keeps the focus, which a browser takes from a disabled element, and it neither acts nor submits a form. */
+export const Button = ({
+  tone,
+  isIcon,
+  className,
+  disabled = false,
+  onClick,
+  ...rest
+}: ComponentProps<'button'> & Look) => (
   <button
     type="button"
     className={[buttonClass({ ...(tone && { tone }), ...(isIcon && { isIcon }) }), className]
       .filter(Boolean)
       .join(' ')}
+    aria-disabled={disabled || undefined}
+    onClick={(event) => {
+      if (disabled) event.preventDefault();
+      else onClick?.(event);
+    }}
     {...rest}
   />
 );

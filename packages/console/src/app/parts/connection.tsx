@@ -11,7 +11,7 @@ export interface Connected {
 
 /** The connections to all runtimes. */
 class Links extends Source<readonly Connected[]> {
-  readonly #followed = new Set<ConnectedRuntime['link']>();
+  readonly #followed = new Map<ConnectedRuntime['link'], () => void>();
 
   constructor() {
     super();
@@ -23,10 +23,17 @@ class Links extends Source<readonly Connected[]> {
   }
 
   #follow(): void {
-    for (const { link } of backend.get().items) {
-      if (this.#followed.has(link)) continue;
-      this.#followed.add(link);
-      link.subscribe(() => this.changed());
+    const present = new Set(backend.get().items.map(({ link }) => link));
+    for (const link of present)
+      if (!this.#followed.has(link))
+        this.#followed.set(
+          link,
+          link.subscribe(() => this.changed()),
+        );
+    for (const [link, leave] of this.#followed) {
+      if (present.has(link)) continue;
+      leave();
+      this.#followed.delete(link);
     }
     this.changed();
   }

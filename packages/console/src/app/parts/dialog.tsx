@@ -1,7 +1,9 @@
-import { useEffect, useId, useRef } from 'react';
+import { useId, useLayoutEffect, useRef } from 'react';
+import { Button } from './button.tsx';
 import styles from './dialog.module.css';
+import { X } from './icons.ts';
 
-/** A modal dialog of the browser, which keeps the focus and closes with Escape. */
+/** A modal dialog of the browser, which keeps the focus and closes with Escape, or with a button for people without that key. */
 export const Dialog = ({
   title,
   isBare = false,
@@ -16,7 +18,8 @@ export const Dialog = ({
 }) => {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // while the dialog is in the document: only then its end gives the focus back
+  useLayoutEffect(() => {
     const { current } = dialog;
     if (current && !current.open) current.showModal();
     return () => current?.close();
@@ -36,6 +39,17 @@ export const Dialog = ({
       <div className={styles.content}>
         {!isBare && <h2 id={id}>{title}</h2>}
         {children}
+        {!isBare && (
+          <Button
+            tone="quiet"
+            isIcon
+            className={styles.close}
+            aria-label="Close"
+            onClick={() => dialog.current?.close()}
+          >
+            <X size={16} aria-hidden />
+          </Button>
+        )}
       </div>
     </dialog>
   );
