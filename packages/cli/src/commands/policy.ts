@@ -33,8 +33,7 @@ export const explainPolicy = async (
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
       const { message, cause } = error;
-      if (!(cause instanceof Error)) throw usageError(message);
-      throw usageError('code' in cause ? `${message}; use --policy` : `${message}: ${cause.message}`);
+      throw usageError(cause instanceof Error ? `${message}: ${cause.message}` : message);
     }
   };
   const { rule, grant } = await explanation();
