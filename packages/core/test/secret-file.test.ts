@@ -64,9 +64,7 @@ test('P106: a secret that other users can read is used, and the log says so once
   await write(path, 'key-1', 0o644);
   t.is(await secret.read(), 'key-1');
   t.is(await secret.read(), 'key-1');
-  t.deepEqual(warnings, [
-    'a file with a secret is accessible to users other than its owner: run chmod 600',
-  ]);
+  t.deepEqual(warnings, ['a file with a secret is accessible to users other than its owner: run chmod 600']);
   await write(path, 'key-2');
   t.is(await secret.read(), 'key-2');
   await write(path, 'key-3', 0o604);

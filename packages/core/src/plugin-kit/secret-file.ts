@@ -51,7 +51,8 @@ export class SecretFile<T> {
     });
     const wasExposed = this.#isExposed;
     this.#isExposed = remedy !== null;
-    if (this.#isExposed && !wasExposed) this.#log.warn({ file: this.#path }, `a file with a secret ${remedy}`);
+    if (this.#isExposed && !wasExposed)
+      this.#log.warn({ file: this.#path }, `a file with a secret ${remedy}`);
     return text;
   }
 }
