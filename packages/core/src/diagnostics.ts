@@ -2,8 +2,9 @@ import type { Clock } from './contracts/clock.ts';
 import type { Severity } from './contracts/event.ts';
 import type { JsonObject } from './contracts/json.ts';
 import type { Logger } from './contracts/logger.ts';
-import type { Diagnostic, Page, PageQuery } from './contracts/runtime-api.ts';
+import type { Page, PageQuery } from './contracts/page.ts';
 import { RuntimeError } from './contracts/runtime-error.ts';
+import type { Diagnostic } from './contracts/runtime-summary.ts';
 import { mintId } from './id.ts';
 import { decodeDiagnosticsCursor, encodeDiagnosticsCursor, START } from './log/cursor.ts';
 

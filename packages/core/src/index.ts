@@ -35,47 +35,28 @@ export type { Command, Committed, Drain, PluginHooks, WorkerFacts, WorkerSpec } 
 export type { JsonObject, JsonValue } from './contracts/json.ts';
 export { DEFAULT_LIMITS, type Limits } from './contracts/limits.ts';
 export { type Logger, silentLogger } from './contracts/logger.ts';
-export type { Overview, UsageTotals } from './contracts/overview.ts';
-export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
 export type {
-  BundleInfo,
-  CancelOutcome,
-  CreateReceipt,
-  CreateWorker,
   Delta,
-  Diagnostic,
-  EventQuery,
-  IdempotencyOptions,
   InFlightMessage,
-  InputReceipt,
-  ListedWorker,
-  ListWorkers,
   Observation,
   ObserveOptions,
-  OpenRequest,
-  Page,
-  PageQuery,
-  RequestResponse,
-  RunInfo,
-  RunResult,
-  RuntimeApi,
-  RuntimeStatus,
-  RuntimeSummary,
-  RunWait,
-  StopOutcome,
-  TranscriptQuery,
-  UpdateWorker,
-  WaitEnd,
-  WaitOptions,
   WatchItem,
   WatchOptions,
-  WorkerDetail,
-  WorkerHealth,
-  WorkerInput,
-  WorkerRequest,
-  WorkerStatus,
-  WorkerSummary,
-} from './contracts/runtime-api.ts';
+} from './contracts/observation.ts';
+export type { OpenRequest, RequestResponse, WorkerRequest } from './contracts/open-request.ts';
+export type { Overview, UsageTotals } from './contracts/overview.ts';
+export type { EventQuery, Page, PageQuery, TranscriptQuery } from './contracts/page.ts';
+export { PLUGIN_API, type PluginHost, type RuntimePlugin } from './contracts/plugin.ts';
+export type {
+  CancelOutcome,
+  InputReceipt,
+  RunInfo,
+  RunResult,
+  RunWait,
+  WaitEnd,
+  WaitOptions,
+} from './contracts/run.ts';
+export type { CreateReceipt, IdempotencyOptions, RuntimeApi, StopOutcome } from './contracts/runtime-api.ts';
 export {
   ERROR_CODES,
   type ErrorCode,
@@ -83,8 +64,20 @@ export {
   RuntimeError,
   type RuntimeErrorOptions,
 } from './contracts/runtime-error.ts';
+export type { BundleInfo, Diagnostic, RuntimeStatus, RuntimeSummary } from './contracts/runtime-summary.ts';
 export type { LogGap, RuntimeStore } from './contracts/store.ts';
 export type { ToolPart, TranscriptItem } from './contracts/transcript.ts';
+export type {
+  CreateWorker,
+  ListedWorker,
+  ListWorkers,
+  UpdateWorker,
+  WorkerDetail,
+  WorkerHealth,
+  WorkerInput,
+  WorkerStatus,
+  WorkerSummary,
+} from './contracts/worker.ts';
 export { memoryStore } from './memory-store/memory-store.ts';
 export { Runtime, type RuntimeOptions, type StopOptions } from './runtime/runtime.ts';
 export { version } from './version.ts';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Observation } from '../src/contracts/runtime-api.ts';
+import type { Observation } from '../src/contracts/observation.ts';
 import { Conversation, type TextPiece } from '../src/views/conversation.ts';
 import { settle, startRig } from './fixtures/rig.ts';
 

@@ -1,9 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
 import { inputText } from '../src/contracts/engine.ts';
 import type { WorkerEvent } from '../src/contracts/event.ts';
-import type { WorkerSummary } from '../src/contracts/runtime-api.ts';
 import { RuntimeError } from '../src/contracts/runtime-error.ts';
 import type { RuntimeStore, StoredLog, StoreHost } from '../src/contracts/store.ts';
+import type { WorkerSummary } from '../src/contracts/worker.ts';
 import { type Resting, restingIn, snapshotOf } from '../src/domain/snapshot.ts';
 import { emptyState, type WorkerState } from '../src/domain/state.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';

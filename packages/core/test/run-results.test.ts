@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import type { EngineOutput } from '../src/contracts/engine.ts';
-import type { InputReceipt } from '../src/contracts/runtime-api.ts';
+import type { InputReceipt } from '../src/contracts/run.ts';
 import { memoryStore } from '../src/memory-store/memory-store.ts';
 import { faultyStore } from '../src/testing/faulty-store.ts';
 import type { PuppetRun } from './fixtures/puppet.ts';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { engine } from '../src/contracts/engine.ts';
-import type { ListedWorker } from '../src/contracts/runtime-api.ts';
+import type { ListedWorker } from '../src/contracts/worker.ts';
 import type { Runtime } from '../src/runtime/runtime.ts';
 import { startRig } from './fixtures/rig.ts';
 

@@ -1,6 +1,6 @@
 import type { WorkerEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { RunResult } from '../contracts/runtime-api.ts';
+import type { RunResult } from '../contracts/run.ts';
 import type { WorkerState } from '../domain/state.ts';
 import type { LogPosition } from '../log/cursor.ts';
 import { RunReading } from './run-reading.ts';

@@ -6,15 +6,10 @@ import {
   MEDIA_TYPE_PATTERN,
 } from '../contracts/file.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type {
-  CreateWorker,
-  ForkWorker,
-  RequestResponse,
-  UpdateWorker,
-  WorkerInput,
-} from '../contracts/runtime-api.ts';
+import type { RequestResponse } from '../contracts/open-request.ts';
 import { invalidRequest, payloadTooLarge, RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions } from '../contracts/served-runtime.ts';
+import type { CreateWorker, ForkWorker, UpdateWorker, WorkerInput } from '../contracts/worker.ts';
 import { DAYS } from '../domain/daily-usage.ts';
 import { DIGEST_PATTERN, WORKER_ID_PATTERN } from '../id.ts';
 import {

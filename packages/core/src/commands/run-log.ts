@@ -1,7 +1,7 @@
 import { decodeEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { NO_USAGE } from '../contracts/overview.ts';
-import type { RunInfo, RunResult } from '../contracts/runtime-api.ts';
+import type { RunInfo, RunResult } from '../contracts/run.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { linesOf, textOf } from '../log/lines.ts';

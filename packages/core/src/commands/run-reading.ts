@@ -1,7 +1,7 @@
 import type { EventData, WorkerEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
 import { addUsage, NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
-import type { RunResult } from '../contracts/runtime-api.ts';
+import type { RunResult } from '../contracts/run.ts';
 import { type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
 
 /** The events of one run, folded. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../contracts/clock.ts';
 import type { WorkerEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { RunWait, WaitEnd, WaitOptions } from '../contracts/runtime-api.ts';
+import type { RunWait, WaitEnd, WaitOptions } from '../contracts/run.ts';
 import type { LogPosition } from '../log/cursor.ts';
 import type { Worker } from '../workers/worker.ts';
 import { FollowedRun } from './followed-run.ts';

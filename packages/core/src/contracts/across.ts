@@ -1,6 +1,9 @@
 import type { Cursor } from './cursor.ts';
-import type { ListedWorker, ListWorkers, PageQuery, RuntimeApi, WorkerRequest } from './runtime-api.ts';
+import type { WorkerRequest } from './open-request.ts';
+import type { PageQuery } from './page.ts';
+import type { RuntimeApi } from './runtime-api.ts';
 import type { RuntimeEntry } from './runtime-entry.ts';
+import type { ListedWorker, ListWorkers } from './worker.ts';
 
 /** A runtime whose part of an answer is missing, and why. */
 export type Unavailable = Pick<RuntimeEntry, 'name' | 'runtimeId'> & NonNullable<RuntimeEntry['error']>;

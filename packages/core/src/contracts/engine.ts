@@ -13,8 +13,8 @@ import type {
 import type { FileContent, FileDescription, FilePart } from './file.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import type { Logger } from './logger.ts';
-import type { CreateWorker } from './runtime-api.ts';
 import type { TranscriptItem } from './transcript.ts';
+import type { CreateWorker } from './worker.ts';
 
 /**
  * Executes the runs of Workers. An engine keeps no state that the log does not have: after a restart it is attached

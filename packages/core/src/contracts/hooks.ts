@@ -4,7 +4,8 @@ import type { RunInput } from './engine.ts';
 import type { BundleRef, WhenInterrupted, WorkerEvent } from './event.ts';
 import type { FilePart } from './file.ts';
 import type { JsonObject, JsonValue } from './json.ts';
-import type { CreateWorker, Diagnostic, UpdateWorker, WorkerInput } from './runtime-api.ts';
+import type { Diagnostic } from './runtime-summary.ts';
+import type { CreateWorker, UpdateWorker, WorkerInput } from './worker.ts';
 
 /** A creation with all defaults filled in. `prepare` may replace it before the runtime creates the Worker. */
 export interface WorkerSpec {

@@ -1,5 +1,5 @@
-import type { RuntimeSummary } from './runtime-api.ts';
 import type { ErrorCode } from './runtime-error.ts';
+import type { RuntimeSummary } from './runtime-summary.ts';
 
 /**
  * The state of a runtime as a list of several runtimes shows it. `ok`: it answers. `starting`: it opens its store.

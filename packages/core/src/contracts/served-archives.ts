@@ -1,5 +1,6 @@
 import type { Cursor } from './cursor.ts';
-import type { Page, WorkerDetail } from './runtime-api.ts';
+import type { Page } from './page.ts';
+import type { WorkerDetail } from './worker.ts';
 
 /** A stopped Worker that could be archived. */
 export interface StoppedWorker {

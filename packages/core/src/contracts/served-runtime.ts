@@ -1,29 +1,23 @@
 import type { Claim } from './claim.ts';
 import type { Limits } from './limits.ts';
 import type { Metric } from './metric.ts';
+import type { ObserveOptions, WatchOptions } from './observation.ts';
+import type { RequestResponse } from './open-request.ts';
+import type { EventQuery } from './page.ts';
+import type { CancelOutcome, InputReceipt } from './run.ts';
 import type {
-  CancelOutcome,
   CreateReceipt,
-  CreateWorker,
-  EventQuery,
-  ForkWorker,
   IdempotencyOptions,
-  InputReceipt,
-  ObserveOptions,
-  RequestResponse,
   RuntimeApi,
-  RuntimeStatus,
   SendOptions,
   StopOutcome,
-  UpdateWorker,
-  WatchOptions,
-  WorkerDetail,
-  WorkerInput,
 } from './runtime-api.ts';
 import type { RuntimeError } from './runtime-error.ts';
+import type { RuntimeStatus } from './runtime-summary.ts';
 import type { ServedArchives } from './served-archives.ts';
 import type { RawPage, WatchStream, WorkerStream } from './stream.ts';
 import type { UsageQuery, UsageReport } from './usage.ts';
+import type { CreateWorker, ForkWorker, UpdateWorker, WorkerDetail, WorkerInput } from './worker.ts';
 
 /** The parts that a command gives to a Worker: a creation all of them, a change a config for its engine or further tools. */
 export interface Given {

@@ -1,7 +1,9 @@
 import type { Cursor } from './cursor.ts';
-import type { Delta, InFlightMessage, OpenRequest, WatchItem, WorkerDetail } from './runtime-api.ts';
+import type { Delta, InFlightMessage, WatchItem } from './observation.ts';
+import type { OpenRequest } from './open-request.ts';
 import type { ErrorCode } from './runtime-error.ts';
 import type { LogGap } from './store.ts';
+import type { WorkerDetail } from './worker.ts';
 
 /** A page of one log as the bytes that are stored, for transports. */
 export interface RawPage {

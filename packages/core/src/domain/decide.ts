@@ -11,8 +11,9 @@ import type {
 } from '../contracts/event.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { OpenRequest, UpdateWorker } from '../contracts/runtime-api.ts';
+import type { OpenRequest } from '../contracts/open-request.ts';
 import { invalidRequest, limitReached, RuntimeError } from '../contracts/runtime-error.ts';
+import type { UpdateWorker } from '../contracts/worker.ts';
 import type { Building, CurrentRun, WorkerState } from './state.ts';
 
 /*

@@ -1,7 +1,7 @@
 import type { EventData, NewEvent, UsageData, WorkerEvent } from '../contracts/event.ts';
+import type { OpenRequest } from '../contracts/open-request.ts';
 import { openRequestOf } from '../contracts/open-request.ts';
 import { addUsage, NO_USAGE } from '../contracts/overview.ts';
-import type { OpenRequest } from '../contracts/runtime-api.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
 import { addToDay, NO_MODEL } from './daily-usage.ts';
 import { sizeOf, sizeOfInput } from './size.ts';

@@ -1,7 +1,7 @@
 import type { RequestOption, TextPart } from '../contracts/event.ts';
 import type { JsonObject } from '../contracts/json.ts';
+import type { OpenRequest } from '../contracts/open-request.ts';
 import { requestOptionOf } from '../contracts/open-request.ts';
-import type { OpenRequest } from '../contracts/runtime-api.ts';
 import type { Snapshot, StoredLog } from '../contracts/store.ts';
 import { sizeOfInput } from './size.ts';
 import { type CurrentRun, emptyState, type PendingInput, type WorkerState } from './state.ts';

@@ -10,8 +10,9 @@ import type {
 } from '../contracts/event.ts';
 import type { FilePart } from '../contracts/file.ts';
 import type { JsonValue } from '../contracts/json.ts';
+import type { OpenRequest } from '../contracts/open-request.ts';
 import { NO_USAGE, type UsageTotals } from '../contracts/overview.ts';
-import type { OpenRequest, WorkerStatus } from '../contracts/runtime-api.ts';
+import type { WorkerStatus } from '../contracts/worker.ts';
 import { EMPTY_POSITION, type LogPosition } from '../log/cursor.ts';
 import type { DailyUsage } from './daily-usage.ts';
 

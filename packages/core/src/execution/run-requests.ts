@@ -2,7 +2,7 @@ import type { Clock } from '../contracts/clock.ts';
 import type { Answer, OpenCall, Question } from '../contracts/engine.ts';
 import type { EventData, NewEvent } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
-import type { OpenRequest } from '../contracts/runtime-api.ts';
+import type { OpenRequest } from '../contracts/open-request.ts';
 import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import { openRequest, resolveRequest } from '../domain/decide.ts';
 import type { AnsweredRequest, CurrentRun, WorkerState } from '../domain/state.ts';

@@ -3,8 +3,8 @@ import type { FileContent, FileDescription, FilePart } from '../contracts/file.t
 import type { Hooks } from '../contracts/hooks.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Logger } from '../contracts/logger.ts';
-import type { CreateWorker } from '../contracts/runtime-api.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
+import type { CreateWorker } from '../contracts/worker.ts';
 import type { Report } from '../diagnostics.ts';
 import type { PendingInput } from '../domain/state.ts';
 import type { Journal } from '../journal/journal.ts';

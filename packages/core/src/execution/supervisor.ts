@@ -2,7 +2,8 @@ import { admitted } from '../admission.ts';
 import type { Engine, RunInput } from '../contracts/engine.ts';
 import type { WorkerEvent } from '../contracts/event.ts';
 import type { JsonValue } from '../contracts/json.ts';
-import type { CancelOutcome, StopOutcome } from '../contracts/runtime-api.ts';
+import type { CancelOutcome } from '../contracts/run.ts';
+import type { StopOutcome } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { Claims } from '../domain/claims.ts';
 import {

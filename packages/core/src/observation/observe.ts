@@ -1,5 +1,5 @@
 import { decodeEvent } from '../contracts/event.ts';
-import type { Observation, WatchItem } from '../contracts/runtime-api.ts';
+import type { Observation, WatchItem } from '../contracts/observation.ts';
 import type { WatchStream, WorkerStream } from '../contracts/stream.ts';
 import { textOf } from '../log/lines.ts';
 

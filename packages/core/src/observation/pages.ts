@@ -1,7 +1,7 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import { decodeEvent } from '../contracts/event.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { EventQuery, Page, TranscriptQuery } from '../contracts/runtime-api.ts';
+import type { EventQuery, Page, TranscriptQuery } from '../contracts/page.ts';
 import { invalidRequest, limitTooLarge } from '../contracts/runtime-error.ts';
 import type { LogGap } from '../contracts/store.ts';
 import type { RawPage } from '../contracts/stream.ts';

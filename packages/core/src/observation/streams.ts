@@ -1,7 +1,8 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { ObserveOptions, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
+import type { ObserveOptions } from '../contracts/observation.ts';
 import { type ErrorCode, limitReached, type RuntimeError } from '../contracts/runtime-error.ts';
+import type { WorkerDetail, WorkerSummary } from '../contracts/worker.ts';
 import { mintId } from '../id.ts';
 import { encodeWatchCursor } from '../log/cursor.ts';
 import type { LogReader } from '../log/log-reader.ts';

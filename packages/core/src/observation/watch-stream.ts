@@ -1,7 +1,8 @@
 import type { Cursor } from '../contracts/cursor.ts';
-import type { WatchItem, WorkerSummary } from '../contracts/runtime-api.ts';
+import type { WatchItem } from '../contracts/observation.ts';
 import type { ErrorCode } from '../contracts/runtime-error.ts';
 import type { WatchStream as Contract } from '../contracts/stream.ts';
+import type { WorkerSummary } from '../contracts/worker.ts';
 import { decodeWatchCursor, encodeWatchCursor } from '../log/cursor.ts';
 import type { Changes, WatchPosition } from '../workers/changes.ts';
 import type { Worker } from '../workers/worker.ts';

@@ -1,8 +1,8 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { WorkerDetail } from '../contracts/runtime-api.ts';
 import { type ErrorCode, RuntimeError } from '../contracts/runtime-error.ts';
 import type { WorkerStream as Contract, EventsChunk, StreamChunk } from '../contracts/stream.ts';
+import type { WorkerDetail } from '../contracts/worker.ts';
 import { encodeCursor, type LogPosition } from '../log/cursor.ts';
 import { frameLines } from '../log/framed-lines.ts';
 import { linesOf, positionAfter } from '../log/lines.ts';

@@ -1,4 +1,4 @@
-import type { RequestResponse } from '../contracts/runtime-api.ts';
+import type { RequestResponse } from '../contracts/open-request.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
 

@@ -47,7 +47,6 @@ export type { AsyncTaps, SyncTaps } from '../contracts/hooks.ts';
 export type { HostCard, Membership, SeenHost, SeenRuntime, Sight } from '../contracts/membership.ts';
 export type { Metric } from '../contracts/metric.ts';
 export type { ModelUsage } from '../contracts/overview.ts';
-export type { ForkedFrom, ForkWorker, WorkerWait } from '../contracts/runtime-api.ts';
 export type { RuntimeEntry, RuntimeState } from '../contracts/runtime-entry.ts';
 export {
   invalidRequest,
@@ -84,6 +83,7 @@ export type {
   WorkerStream,
 } from '../contracts/stream.ts';
 export type { RunEndPart } from '../contracts/transcript.ts';
+export type { ForkedFrom, ForkWorker, WorkerWait } from '../contracts/worker.ts';
 export { type IdPrefix, mintId, WORKER_ID_PATTERN } from '../id.ts';
 export { ReusedMemory } from '../reused-memory.ts';
 export { abortAfter } from './abort-after.ts';

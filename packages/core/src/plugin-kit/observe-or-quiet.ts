@@ -1,4 +1,5 @@
-import type { Observation, RuntimeApi } from '../contracts/runtime-api.ts';
+import type { Observation } from '../contracts/observation.ts';
+import type { RuntimeApi } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import { orQuiet } from './or-quiet.ts';
 

@@ -1,8 +1,9 @@
 import { AsyncParallelHook, AsyncSeriesHook, AsyncSeriesWaterfallHook, SyncHook } from 'tapable';
 import type { Clock } from '../contracts/clock.ts';
 import type { Command, Committed, Drain, Hooks, PluginHooks, WorkerSpec } from '../contracts/hooks.ts';
-import type { CreateWorker, Diagnostic } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { Diagnostic } from '../contracts/runtime-summary.ts';
+import type { CreateWorker } from '../contracts/worker.ts';
 
 export interface GuardOptions {
   readonly clock: Clock;

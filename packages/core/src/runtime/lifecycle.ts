@@ -1,6 +1,6 @@
 import type { Metric } from '../contracts/metric.ts';
-import type { RuntimeStatus } from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { RuntimeStatus } from '../contracts/runtime-summary.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import { inTime } from '../in-time.ts';
 import { memoryStore } from '../memory-store/memory-store.ts';

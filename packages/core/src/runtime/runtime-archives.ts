@@ -6,7 +6,7 @@ import { checkCall } from '../commands/requests.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { Hooks } from '../contracts/hooks.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { Page, WorkerDetail } from '../contracts/runtime-api.ts';
+import type { Page } from '../contracts/page.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type {
   ArchivedEnd,
@@ -18,6 +18,7 @@ import type {
   StoppedWorker,
 } from '../contracts/served-archives.ts';
 import type { CallOptions } from '../contracts/served-runtime.ts';
+import type { WorkerDetail } from '../contracts/worker.ts';
 import { remove } from '../domain/decide.ts';
 import { growthBetween } from '../domain/growth.ts';
 import { emptyState } from '../domain/state.ts';

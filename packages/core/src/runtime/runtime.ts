@@ -27,15 +27,35 @@ import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import { type Limits, resolveLimits } from '../contracts/limits.ts';
 import { type Logger, silentLogger } from '../contracts/logger.ts';
 import type { Metric } from '../contracts/metric.ts';
+import type { Observation, ObserveOptions, WatchItem, WatchOptions } from '../contracts/observation.ts';
+import type { OpenRequest, RequestResponse, WorkerRequest } from '../contracts/open-request.ts';
+import type { EventQuery, Page, PageQuery, TranscriptQuery } from '../contracts/page.ts';
 import type { RuntimePlugin } from '../contracts/plugin.ts';
-import type * as Api from '../contracts/runtime-api.ts';
+import type { CancelOutcome, InputReceipt, RunInfo, RunWait, WaitOptions } from '../contracts/run.ts';
+import type {
+  CreateReceipt,
+  IdempotencyOptions,
+  RuntimeApi,
+  SendOptions,
+  StopOutcome,
+} from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { BundleInfo, Diagnostic, RuntimeStatus, RuntimeSummary } from '../contracts/runtime-summary.ts';
 import type { ServedArchives } from '../contracts/served-archives.ts';
 import type { CallOptions, ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RuntimeStore } from '../contracts/store.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { TranscriptItem } from '../contracts/transcript.ts';
 import type { UsageQuery, UsageReport } from '../contracts/usage.ts';
+import type {
+  CreateWorker,
+  ForkWorker,
+  ListedWorker,
+  ListWorkers,
+  UpdateWorker,
+  WorkerDetail,
+  WorkerInput,
+} from '../contracts/worker.ts';
 import { Diagnostics } from '../diagnostics.ts';
 import { DAYS } from '../domain/daily-usage.ts';
 import { type Remark, remove, resolveRequest } from '../domain/decide.ts';
@@ -233,7 +253,7 @@ export class Runtime implements ServedRuntime {
     return new Runtime(options).#lifecycle.store;
   }
 
-  get status(): Api.RuntimeStatus {
+  get status(): RuntimeStatus {
     return this.#lifecycle.status;
   }
 
@@ -283,7 +303,7 @@ export class Runtime implements ServedRuntime {
     this.#lifecycle.fence();
   }
 
-  async summary(): Promise<Api.RuntimeSummary> {
+  async summary(): Promise<RuntimeSummary> {
     const { workers, journal, store, engines, runtimeId } = this.#lifecycle.opened();
     const loaded = [...engines.values()];
     return {
@@ -314,15 +334,15 @@ export class Runtime implements ServedRuntime {
     return this.#lifecycle.storeMetrics();
   }
 
-  async diagnostics(query: Api.PageQuery = {}): Promise<Api.Page<Api.Diagnostic>> {
+  async diagnostics(query: PageQuery = {}): Promise<Page<Diagnostic>> {
     checkPageQuery(query);
     return this.#diagnostics.page(query, pageLimit(query.limit, this.limits));
   }
 
   async createWorker(
-    request: Api.CreateWorker,
-    options: Api.IdempotencyOptions & CallOptions = {},
-  ): Promise<Api.CreateReceipt> {
+    request: CreateWorker,
+    options: IdempotencyOptions & CallOptions = {},
+  ): Promise<CreateReceipt> {
     const { creation, inputs } = this.#lifecycle.running();
     const { worker, replayed, before, receipt: known } = await creation.create(request, options);
     const detail = this.#detail(worker);
@@ -338,15 +358,15 @@ export class Runtime implements ServedRuntime {
 
   async forkWorker(
     workerId: string,
-    request: Api.ForkWorker = {},
-    options: Api.IdempotencyOptions & CallOptions = {},
-  ): Promise<Api.CreateReceipt> {
+    request: ForkWorker = {},
+    options: IdempotencyOptions & CallOptions = {},
+  ): Promise<CreateReceipt> {
     const { forks } = this.#lifecycle.running();
     const { worker, replayed } = await forks.fork(this.#worker(workerId), request, options);
     return { worker: this.#detail(worker), replayed, input: null };
   }
 
-  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.ListedWorker>> {
+  async listWorkers(query: ListWorkers = {}): Promise<Page<ListedWorker>> {
     const { workers, streams, runtimeId } = this.#lifecycle.opened();
     checkListQuery(query, this.limits);
     const limit = pageLimit(query.limit, this.limits);
@@ -363,7 +383,7 @@ export class Runtime implements ServedRuntime {
     };
   }
 
-  async getWorker(workerId: string): Promise<Api.WorkerDetail> {
+  async getWorker(workerId: string): Promise<WorkerDetail> {
     return this.#detail(this.#worker(workerId));
   }
 
@@ -371,11 +391,7 @@ export class Runtime implements ServedRuntime {
     return this.#lifecycle.opened().workers.find(workerId)?.state.labels ?? null;
   }
 
-  async updateWorker(
-    workerId: string,
-    request: Api.UpdateWorker,
-    call?: CallOptions,
-  ): Promise<Api.WorkerDetail> {
+  async updateWorker(workerId: string, request: UpdateWorker, call?: CallOptions): Promise<WorkerDetail> {
     const parts = this.#lifecycle.running();
     const worker = this.#worker(workerId);
     checkUpdate(request, this.limits);
@@ -403,18 +419,18 @@ export class Runtime implements ServedRuntime {
 
   async sendInput(
     workerId: string,
-    input: Api.WorkerInput,
-    options: Api.SendOptions & CallOptions = {},
-  ): Promise<Api.InputReceipt> {
+    input: WorkerInput,
+    options: SendOptions & CallOptions = {},
+  ): Promise<InputReceipt> {
     return this.#lifecycle.running().inputs.send(this.#worker(workerId), input, options);
   }
 
-  async getRun(workerId: string, runId: string): Promise<Api.RunInfo> {
+  async getRun(workerId: string, runId: string): Promise<RunInfo> {
     checkRunId(runId);
     return this.#lifecycle.opened().runs.info(this.#worker(workerId), runId);
   }
 
-  async waitForRun(workerId: string, runId: string, options: Api.WaitOptions = {}): Promise<Api.RunWait> {
+  async waitForRun(workerId: string, runId: string, options: WaitOptions = {}): Promise<RunWait> {
     checkRunId(runId);
     checkWait(options.waitMs);
     return this.#lifecycle.opened().waits.wait(this.#worker(workerId), runId, options);
@@ -424,7 +440,7 @@ export class Runtime implements ServedRuntime {
     workerId: string,
     options: { readonly runId?: string; readonly reason?: string } = {},
     call?: CallOptions,
-  ): Promise<Api.CancelOutcome> {
+  ): Promise<CancelOutcome> {
     const { supervisor } = this.#lifecycle.running();
     checkCancel(options);
     return supervisor.cancel(this.#worker(workerId), options.runId, remarkOf(options, call));
@@ -434,7 +450,7 @@ export class Runtime implements ServedRuntime {
     workerId: string,
     options: { readonly deadlineMs?: number; readonly reason?: string } = {},
     call?: CallOptions,
-  ): Promise<Api.StopOutcome> {
+  ): Promise<StopOutcome> {
     const { supervisor } = this.#lifecycle.running();
     checkStop(options, this.limits);
     const { deadlineMs = this.limits.stopDeadlineMs } = options;
@@ -445,7 +461,7 @@ export class Runtime implements ServedRuntime {
     workerId: string,
     options: { readonly reason?: string } = {},
     call?: CallOptions,
-  ): Promise<Api.WorkerDetail> {
+  ): Promise<WorkerDetail> {
     const { supervisor, workers, journal } = this.#lifecycle.running();
     checkResume(options);
     const worker = this.#worker(workerId);
@@ -453,7 +469,7 @@ export class Runtime implements ServedRuntime {
     return this.#detail(worker);
   }
 
-  async listOpenRequests(query: Api.PageQuery = {}): Promise<Api.Page<Api.WorkerRequest>> {
+  async listOpenRequests(query: PageQuery = {}): Promise<Page<WorkerRequest>> {
     const { workers, streams } = this.#lifecycle.opened();
     checkPageQuery(query);
     const limit = pageLimit(query.limit, this.limits);
@@ -466,7 +482,7 @@ export class Runtime implements ServedRuntime {
     };
   }
 
-  async listRequests(workerId: string): Promise<Api.Page<Api.OpenRequest>> {
+  async listRequests(workerId: string): Promise<Page<OpenRequest>> {
     const { state } = this.#worker(workerId);
     return { items: state.requests, next: null, asOf: encodeCursor(state.log, state.head) };
   }
@@ -474,7 +490,7 @@ export class Runtime implements ServedRuntime {
   async respond(
     workerId: string,
     requestId: string,
-    response: Api.RequestResponse,
+    response: RequestResponse,
     call?: CallOptions,
   ): Promise<{ readonly changed: boolean }> {
     const { journal, supervisor } = this.#lifecycle.running();
@@ -488,7 +504,7 @@ export class Runtime implements ServedRuntime {
     return { changed: events.length > 0 };
   }
 
-  async events(workerId: string, query: Api.EventQuery = {}): Promise<Api.Page<WorkerEvent>> {
+  async events(workerId: string, query: EventQuery = {}): Promise<Page<WorkerEvent>> {
     const { lines, next, asOf, gaps } = await this.readEvents(workerId, query);
     const items = [...linesOf({ lines, first: { seq: 0, offset: 0 } })].map((line) =>
       decodeEvent(textOf(line)),
@@ -497,17 +513,17 @@ export class Runtime implements ServedRuntime {
   }
 
   /** Reads a page of events as the bytes that are stored, for transports. @throws as `events` */
-  async readEvents(workerId: string, query: Api.EventQuery = {}): Promise<RawPage> {
+  async readEvents(workerId: string, query: EventQuery = {}): Promise<RawPage> {
     checkEventQuery(query);
     return readEventPage(this.#lifecycle.opened().reader, this.#worker(workerId), query, this.limits);
   }
 
-  async transcript(workerId: string, query: Api.TranscriptQuery = {}): Promise<Api.Page<TranscriptItem>> {
+  async transcript(workerId: string, query: TranscriptQuery = {}): Promise<Page<TranscriptItem>> {
     checkTranscriptQuery(query);
     return readTranscriptPage(this.#lifecycle.opened().reader, this.#worker(workerId), query, this.limits);
   }
 
-  async overview(workerId: string): ReturnType<Api.RuntimeApi['overview']> {
+  async overview(workerId: string): ReturnType<RuntimeApi['overview']> {
     return overviewOf(this.#worker(workerId));
   }
 
@@ -537,7 +553,7 @@ export class Runtime implements ServedRuntime {
     return this.#lifecycle.opened().files.get(this.#worker(workerId), digest);
   }
 
-  async putBundle(digest: string, bundle: JsonValue): Promise<Api.BundleInfo> {
+  async putBundle(digest: string, bundle: JsonValue): Promise<BundleInfo> {
     const { bundles } = this.#lifecycle.running();
     return admitted(this.#hooks.admit, { type: 'bundle.put', digest, bundle }, () =>
       bundles.put(digest, bundle),
@@ -548,30 +564,27 @@ export class Runtime implements ServedRuntime {
     return this.#lifecycle.opened().bundles.get(digest);
   }
 
-  async listBundles(query: Api.PageQuery = {}): Promise<Api.Page<{ readonly digest: string }>> {
+  async listBundles(query: PageQuery = {}): Promise<Page<{ readonly digest: string }>> {
     checkPageQuery(query);
     return this.#lifecycle.opened().bundles.list(query, pageLimit(query.limit, this.limits));
   }
 
-  observe(workerId: string, { signal, ...options }: Api.ObserveOptions = {}): AsyncIterable<Api.Observation> {
+  observe(workerId: string, { signal, ...options }: ObserveOptions = {}): AsyncIterable<Observation> {
     return observe(() => this.openStream(workerId, options), signal);
   }
 
-  watch({ signal, ...options }: Api.WatchOptions = {}): AsyncIterable<Api.WatchItem> {
+  watch({ signal, ...options }: WatchOptions = {}): AsyncIterable<WatchItem> {
     return watch(() => this.openWatch(options), signal);
   }
 
   /** Opens a stream of one Worker, for transports. The caller closes it. @throws as `events` · LIMIT_REACHED */
-  async openStream(
-    workerId: string,
-    options: Omit<Api.ObserveOptions, 'signal'> = {},
-  ): Promise<WorkerStream> {
+  async openStream(workerId: string, options: Omit<ObserveOptions, 'signal'> = {}): Promise<WorkerStream> {
     const { streams } = this.#lifecycle.opened();
     return streams.open(this.#worker(workerId), options);
   }
 
   /** Opens a stream of all Workers, for transports. The caller closes it. @throws CURSOR_INVALID · LIMIT_REACHED */
-  openWatch({ after }: Omit<Api.WatchOptions, 'signal'> = {}): WatchStream {
+  openWatch({ after }: Omit<WatchOptions, 'signal'> = {}): WatchStream {
     return this.#lifecycle.opened().streams.openWatch(after);
   }
 
@@ -580,7 +593,7 @@ export class Runtime implements ServedRuntime {
     return this.#lifecycle.opened().workers.get(workerId);
   }
 
-  #detail(worker: Worker): Api.WorkerDetail {
+  #detail(worker: Worker): WorkerDetail {
     const { runtimeId, engines } = this.#lifecycle.opened();
     return detailOf(worker, runtimeId, engines.get(worker.state.engine));
   }

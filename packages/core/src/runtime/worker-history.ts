@@ -5,7 +5,7 @@ import { assertWorkerId, checkCall } from '../commands/requests.ts';
 import type { Clock } from '../contracts/clock.ts';
 import { decodeEvent } from '../contracts/event.ts';
 import type { Hooks } from '../contracts/hooks.ts';
-import type { Page } from '../contracts/runtime-api.ts';
+import type { Page } from '../contracts/page.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
 import type { ArchivedPart, HistoryQuery, OldHistory, ServedArchives } from '../contracts/served-archives.ts';
 import type { CallOptions } from '../contracts/served-runtime.ts';

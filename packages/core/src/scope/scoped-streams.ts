@@ -1,5 +1,5 @@
 import type { Cursor } from '../contracts/cursor.ts';
-import type { WatchItem } from '../contracts/runtime-api.ts';
+import type { WatchItem } from '../contracts/observation.ts';
 import type { StreamChunk, WatchStream, WorkerStream } from '../contracts/stream.ts';
 
 /** The stream of a Worker, which ends when the Worker leaves the scope, as it ends after a deletion. */

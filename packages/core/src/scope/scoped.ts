@@ -5,12 +5,32 @@ import type { FileContent, FileDescription } from '../contracts/file.ts';
 import type { JsonObject, JsonValue } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
 import type { Metric } from '../contracts/metric.ts';
-import type * as Api from '../contracts/runtime-api.ts';
+import type { Observation, ObserveOptions, WatchItem, WatchOptions } from '../contracts/observation.ts';
+import type { OpenRequest, RequestResponse, WorkerRequest } from '../contracts/open-request.ts';
+import type { EventQuery, Page, PageQuery, TranscriptQuery } from '../contracts/page.ts';
+import type { CancelOutcome, InputReceipt, RunInfo, RunWait, WaitOptions } from '../contracts/run.ts';
+import type {
+  CreateReceipt,
+  IdempotencyOptions,
+  RuntimeApi,
+  SendOptions,
+  StopOutcome,
+} from '../contracts/runtime-api.ts';
 import { RuntimeError } from '../contracts/runtime-error.ts';
+import type { BundleInfo, Diagnostic, RuntimeStatus, RuntimeSummary } from '../contracts/runtime-summary.ts';
 import type { ServedArchives } from '../contracts/served-archives.ts';
 import type { CallOptions, Given, ServedRuntime } from '../contracts/served-runtime.ts';
 import type { RawPage, WatchStream, WorkerStream } from '../contracts/stream.ts';
 import type { UsageQuery, UsageReport } from '../contracts/usage.ts';
+import type {
+  CreateWorker,
+  ForkWorker,
+  ListedWorker,
+  ListWorkers,
+  UpdateWorker,
+  WorkerDetail,
+  WorkerInput,
+} from '../contracts/worker.ts';
 import { observe, watch } from '../observation/observe.ts';
 import { pageLimit } from '../observation/pages.ts';
 import { assertAllowed } from './allowance.ts';
@@ -44,7 +64,7 @@ class ScopedRuntime implements ServedRuntime {
     return this.#runtime.runtimeId;
   }
 
-  get status(): Api.RuntimeStatus {
+  get status(): RuntimeStatus {
     return this.#runtime.status;
   }
 
@@ -65,7 +85,7 @@ class ScopedRuntime implements ServedRuntime {
     return labels && isSelected(this.#scope, labels) ? labels : null;
   }
 
-  async summary(): Promise<Api.RuntimeSummary> {
+  async summary(): Promise<RuntimeSummary> {
     this.#assertMay('observe');
     const summary = this.#allowed(await this.#runtime.summary());
     if (this.#scope.workers === '*') return summary;
@@ -115,7 +135,7 @@ class ScopedRuntime implements ServedRuntime {
     return this.#scope.workers === '*' ? this.#runtime.storeMetrics() : [];
   }
 
-  async diagnostics(query: Api.PageQuery = {}): Promise<Api.Page<Api.Diagnostic>> {
+  async diagnostics(query: PageQuery = {}): Promise<Page<Diagnostic>> {
     this.#assertMay('observe');
     return this.#filtered(
       query,
@@ -125,9 +145,9 @@ class ScopedRuntime implements ServedRuntime {
   }
 
   async createWorker(
-    request: Api.CreateWorker,
-    { idempotencyKey, ...call }: Api.IdempotencyOptions & CallOptions = {},
-  ): Promise<Api.CreateReceipt> {
+    request: CreateWorker,
+    { idempotencyKey, ...call }: IdempotencyOptions & CallOptions = {},
+  ): Promise<CreateReceipt> {
     this.#assertMay('operate');
     const stamped = this.#stamp.creation(request);
     const key = idempotencyKey === undefined ? {} : { idempotencyKey: this.#ownKey(idempotencyKey) };
@@ -136,9 +156,9 @@ class ScopedRuntime implements ServedRuntime {
 
   async forkWorker(
     workerId: string,
-    request: Api.ForkWorker = {},
-    { idempotencyKey, ...call }: Api.IdempotencyOptions & CallOptions = {},
-  ): Promise<Api.CreateReceipt> {
+    request: ForkWorker = {},
+    { idempotencyKey, ...call }: IdempotencyOptions & CallOptions = {},
+  ): Promise<CreateReceipt> {
     this.#assertSees('operate', workerId);
     const stamped = this.#stamp.fork(workerId, request);
     const key = idempotencyKey === undefined ? {} : { idempotencyKey: this.#ownKey(idempotencyKey) };
@@ -147,7 +167,7 @@ class ScopedRuntime implements ServedRuntime {
     );
   }
 
-  async listWorkers(query: Api.ListWorkers = {}): Promise<Api.Page<Api.ListedWorker>> {
+  async listWorkers(query: ListWorkers = {}): Promise<Page<ListedWorker>> {
     this.#assertMay('observe');
     const { parent } = query;
     if (parent !== undefined && !this.#isVisible(parent)) {
@@ -162,16 +182,12 @@ class ScopedRuntime implements ServedRuntime {
     );
   }
 
-  async getWorker(workerId: string): Promise<Api.WorkerDetail> {
+  async getWorker(workerId: string): Promise<WorkerDetail> {
     this.#assertSees('observe', workerId);
     return this.#runtime.getWorker(workerId);
   }
 
-  async updateWorker(
-    workerId: string,
-    request: Api.UpdateWorker,
-    call?: CallOptions,
-  ): Promise<Api.WorkerDetail> {
+  async updateWorker(workerId: string, request: UpdateWorker, call?: CallOptions): Promise<WorkerDetail> {
     this.#assertSees('operate', workerId);
     return this.#runtime.updateWorker(workerId, this.#stamp.update(workerId, request), this.#limited(call));
   }
@@ -183,51 +199,51 @@ class ScopedRuntime implements ServedRuntime {
 
   async sendInput(
     workerId: string,
-    input: Api.WorkerInput,
-    options?: Api.SendOptions & CallOptions,
-  ): Promise<Api.InputReceipt> {
+    input: WorkerInput,
+    options?: SendOptions & CallOptions,
+  ): Promise<InputReceipt> {
     this.#assertSees('operate', workerId);
     return this.#hidingHolders(() => this.#runtime.sendInput(workerId, input, options));
   }
 
-  async getRun(workerId: string, runId: string): Promise<Api.RunInfo> {
+  async getRun(workerId: string, runId: string): Promise<RunInfo> {
     this.#assertSees('observe', workerId);
     return this.#runtime.getRun(workerId, runId);
   }
 
-  async waitForRun(workerId: string, runId: string, options?: Api.WaitOptions): Promise<Api.RunWait> {
+  async waitForRun(workerId: string, runId: string, options?: WaitOptions): Promise<RunWait> {
     this.#assertSees('observe', workerId);
     return this.#runtime.waitForRun(workerId, runId, options);
   }
 
   async cancelRun(
     workerId: string,
-    options?: Parameters<Api.RuntimeApi['cancelRun']>[1],
+    options?: Parameters<RuntimeApi['cancelRun']>[1],
     call?: CallOptions,
-  ): Promise<Api.CancelOutcome> {
+  ): Promise<CancelOutcome> {
     this.#assertSees('operate', workerId);
     return this.#runtime.cancelRun(workerId, options, call);
   }
 
   async stopWorker(
     workerId: string,
-    options?: Parameters<Api.RuntimeApi['stopWorker']>[1],
+    options?: Parameters<RuntimeApi['stopWorker']>[1],
     call?: CallOptions,
-  ): Promise<Api.StopOutcome> {
+  ): Promise<StopOutcome> {
     this.#assertSees('operate', workerId);
     return this.#runtime.stopWorker(workerId, options, call);
   }
 
   async resumeWorker(
     workerId: string,
-    options?: Parameters<Api.RuntimeApi['resumeWorker']>[1],
+    options?: Parameters<RuntimeApi['resumeWorker']>[1],
     call?: CallOptions,
-  ): Promise<Api.WorkerDetail> {
+  ): Promise<WorkerDetail> {
     this.#assertSees('operate', workerId);
     return this.#hidingHolders(() => this.#runtime.resumeWorker(workerId, options, call));
   }
 
-  async listOpenRequests(query: Api.PageQuery = {}): Promise<Api.Page<Api.WorkerRequest>> {
+  async listOpenRequests(query: PageQuery = {}): Promise<Page<WorkerRequest>> {
     this.#assertMay('observe');
     return this.#filtered(
       query,
@@ -236,7 +252,7 @@ class ScopedRuntime implements ServedRuntime {
     );
   }
 
-  async listRequests(workerId: string): Promise<Api.Page<Api.OpenRequest>> {
+  async listRequests(workerId: string): Promise<Page<OpenRequest>> {
     this.#assertSees('observe', workerId);
     return this.#runtime.listRequests(workerId);
   }
@@ -244,29 +260,29 @@ class ScopedRuntime implements ServedRuntime {
   async respond(
     workerId: string,
     requestId: string,
-    response: Api.RequestResponse,
+    response: RequestResponse,
     call?: CallOptions,
   ): Promise<{ readonly changed: boolean }> {
     this.#assertSees('answer', workerId);
     return this.#runtime.respond(workerId, requestId, response, call);
   }
 
-  async events(workerId: string, query?: Api.EventQuery): ReturnType<Api.RuntimeApi['events']> {
+  async events(workerId: string, query?: EventQuery): ReturnType<RuntimeApi['events']> {
     this.#assertSees('observe', workerId);
     return this.#runtime.events(workerId, query);
   }
 
-  async readEvents(workerId: string, query?: Api.EventQuery): Promise<RawPage> {
+  async readEvents(workerId: string, query?: EventQuery): Promise<RawPage> {
     this.#assertSees('observe', workerId);
     return this.#runtime.readEvents(workerId, query);
   }
 
-  async transcript(workerId: string, query?: Api.TranscriptQuery): ReturnType<Api.RuntimeApi['transcript']> {
+  async transcript(workerId: string, query?: TranscriptQuery): ReturnType<RuntimeApi['transcript']> {
     this.#assertSees('observe', workerId);
     return this.#runtime.transcript(workerId, query);
   }
 
-  async overview(workerId: string): ReturnType<Api.RuntimeApi['overview']> {
+  async overview(workerId: string): ReturnType<RuntimeApi['overview']> {
     this.#assertSees('observe', workerId);
     return this.#runtime.overview(workerId);
   }
@@ -280,7 +296,7 @@ class ScopedRuntime implements ServedRuntime {
     workerId: string,
     bytes: Uint8Array,
     description: FileDescription,
-  ): ReturnType<Api.RuntimeApi['putFile']> {
+  ): ReturnType<RuntimeApi['putFile']> {
     this.#assertSees('operate', workerId);
     return this.#runtime.putFile(workerId, bytes, description);
   }
@@ -290,7 +306,7 @@ class ScopedRuntime implements ServedRuntime {
     return this.#runtime.getFile(workerId, digest);
   }
 
-  async putBundle(digest: string, bundle: JsonValue): Promise<Api.BundleInfo> {
+  async putBundle(digest: string, bundle: JsonValue): Promise<BundleInfo> {
     this.#assertMayUseBundles();
     return this.#runtime.putBundle(digest, bundle);
   }
@@ -300,13 +316,13 @@ class ScopedRuntime implements ServedRuntime {
     return this.#runtime.getBundle(digest);
   }
 
-  async listBundles(query?: Api.PageQuery): Promise<Api.Page<{ readonly digest: string }>> {
+  async listBundles(query?: PageQuery): Promise<Page<{ readonly digest: string }>> {
     this.#assertMay('observe');
     const page = await this.#runtime.listBundles(query);
     return this.#scope.workers === '*' ? page : { ...page, items: [], next: null };
   }
 
-  async openStream(workerId: string, options?: Omit<Api.ObserveOptions, 'signal'>): Promise<WorkerStream> {
+  async openStream(workerId: string, options?: Omit<ObserveOptions, 'signal'>): Promise<WorkerStream> {
     this.#assertSees('observe', workerId);
     const stream = await this.#runtime.openStream(workerId, options);
     return this.#scope.workers === '*'
@@ -314,7 +330,7 @@ class ScopedRuntime implements ServedRuntime {
       : new ScopedWorkerStream(stream, () => this.#isVisibleOrGone(workerId));
   }
 
-  openWatch({ after }: Omit<Api.WatchOptions, 'signal'> = {}): WatchStream {
+  openWatch({ after }: Omit<WatchOptions, 'signal'> = {}): WatchStream {
     this.#assertMay('observe');
     if (this.#scope.workers === '*') return this.#runtime.openWatch(after === undefined ? {} : { after });
     // only checks the position: the Workers that left the scope since then are not known
@@ -327,11 +343,11 @@ class ScopedRuntime implements ServedRuntime {
     );
   }
 
-  observe(workerId: string, { signal, ...options }: Api.ObserveOptions = {}): AsyncIterable<Api.Observation> {
+  observe(workerId: string, { signal, ...options }: ObserveOptions = {}): AsyncIterable<Observation> {
     return observe(() => this.openStream(workerId, options), signal);
   }
 
-  watch({ signal, ...options }: Api.WatchOptions = {}): AsyncIterable<Api.WatchItem> {
+  watch({ signal, ...options }: WatchOptions = {}): AsyncIterable<WatchItem> {
     return watch(() => this.openWatch(options), signal);
   }
 
@@ -376,7 +392,7 @@ class ScopedRuntime implements ServedRuntime {
   }
 
   /** Returns a summary with the engines and tools that the caller may use for Workers. */
-  #allowed(summary: Api.RuntimeSummary): Api.RuntimeSummary {
+  #allowed(summary: RuntimeSummary): RuntimeSummary {
     const { engines: names = '*', tools = '*' } = this.#scope.allowance ?? {};
     if (names === '*' && tools === '*') return summary;
     const engines = summary.engines
@@ -427,11 +443,11 @@ class ScopedRuntime implements ServedRuntime {
    * Reads pages until one is half full, one has reached its size in bytes, or the list ends. A page with fewer items than
    * asked for needs no second cursor within a page of the runtime.
    */
-  async #filtered<T, Query extends Api.PageQuery>(
+  async #filtered<T, Query extends PageQuery>(
     query: Query,
-    read: (query: Query) => Promise<Api.Page<T>>,
+    read: (query: Query) => Promise<Page<T>>,
     isInScope: (item: T) => boolean,
-  ): Promise<Api.Page<T>> {
+  ): Promise<Page<T>> {
     if (this.#scope.workers === '*') return read(query);
     let page = await read(query);
     const limit = pageLimit(query.limit, this.limits);
@@ -452,10 +468,7 @@ class ScopedRuntime implements ServedRuntime {
 }
 
 /** Yields all items of a list. */
-async function* everyItem<T>(
-  limit: number,
-  read: (query: Api.PageQuery) => Promise<Api.Page<T>>,
-): AsyncGenerator<T> {
+async function* everyItem<T>(limit: number, read: (query: PageQuery) => Promise<Page<T>>): AsyncGenerator<T> {
   let after = 'start';
   for (;;) {
     const { items, next } = await read({ after, limit });

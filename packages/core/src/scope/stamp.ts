@@ -1,6 +1,6 @@
-import type { CreateWorker, ForkWorker, UpdateWorker } from '../contracts/runtime-api.ts';
 import { invalidRequest, RuntimeError } from '../contracts/runtime-error.ts';
 import type { ServedRuntime } from '../contracts/served-runtime.ts';
+import type { CreateWorker, ForkWorker, UpdateWorker } from '../contracts/worker.ts';
 import { ownValue } from '../plugin-kit/own-value.ts';
 import { isObject } from '../plugin-kit/shape.ts';
 import { isSelected, type Labels, type Scope } from './scope.ts';

@@ -1,6 +1,6 @@
 import type { MessagePart, RunError, RunOutcome, WorkerEvent } from '../contracts/event.ts';
+import type { OpenRequest } from '../contracts/open-request.ts';
 import { openRequestOf } from '../contracts/open-request.ts';
-import type { OpenRequest } from '../contracts/runtime-api.ts';
 import { type ToolPart, type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
 
 interface Base {

@@ -1,14 +1,11 @@
 import type { Cursor } from '../contracts/cursor.ts';
 import type { MessagePart, WorkerEvent } from '../contracts/event.ts';
+import type { InFlightMessage, Observation } from '../contracts/observation.ts';
+import type { OpenRequest } from '../contracts/open-request.ts';
 import { openRequestOf } from '../contracts/open-request.ts';
-import type {
-  InFlightMessage,
-  Observation,
-  OpenRequest,
-  RuntimeApi,
-  WorkerStatus,
-} from '../contracts/runtime-api.ts';
+import type { RuntimeApi } from '../contracts/runtime-api.ts';
 import { type TranscriptItem, transcriptItem } from '../contracts/transcript.ts';
+import type { WorkerStatus } from '../contracts/worker.ts';
 import { type Block, BlockFold } from './blocks.ts';
 
 type PartType = 'text' | 'reasoning';

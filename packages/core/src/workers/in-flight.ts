@@ -1,6 +1,6 @@
 import type { MessageContent } from '../contracts/engine.ts';
 import type { MessagePart } from '../contracts/event.ts';
-import type { Delta, InFlightMessage } from '../contracts/runtime-api.ts';
+import type { Delta, InFlightMessage } from '../contracts/observation.ts';
 import { outputTooLarge } from '../contracts/runtime-error.ts';
 import { mintId } from '../id.ts';
 import type { InFlightTotal } from './in-flight-total.ts';

@@ -1,4 +1,4 @@
-import type { OpenRequest } from '../contracts/runtime-api.ts';
+import type { OpenRequest } from '../contracts/open-request.ts';
 import { sizeOf } from '../domain/size.ts';
 import type { Worker } from './worker.ts';
 

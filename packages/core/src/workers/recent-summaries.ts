@@ -1,5 +1,5 @@
 import type { RunError } from '../contracts/event.ts';
-import type { WorkerSummary } from '../contracts/runtime-api.ts';
+import type { WorkerSummary } from '../contracts/worker.ts';
 import type { Base } from '../log/base.ts';
 import { summaryOf } from './views.ts';
 import type { Worker } from './worker.ts';

@@ -2,7 +2,7 @@ import { workerCapabilities } from '../contracts/capabilities.ts';
 import type { Engine } from '../contracts/engine.ts';
 import type { WorkerFacts } from '../contracts/hooks.ts';
 import { cleanUsage, type Overview } from '../contracts/overview.ts';
-import type { ForkedFrom, ListedWorker, WorkerDetail, WorkerSummary } from '../contracts/runtime-api.ts';
+import type { ForkedFrom, ListedWorker, WorkerDetail, WorkerSummary } from '../contracts/worker.ts';
 import { sizeOf } from '../domain/size.ts';
 import type { StoredOrigin } from '../domain/state.ts';
 import { encodeCursor, START } from '../log/cursor.ts';

@@ -1,4 +1,4 @@
-import type { WorkerWait } from '../contracts/runtime-api.ts';
+import type { WorkerWait } from '../contracts/worker.ts';
 import type { Worker } from './worker.ts';
 
 const NOTHING: readonly WorkerWait[] = [];

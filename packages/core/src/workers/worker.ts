@@ -1,8 +1,8 @@
 import type { Claim } from '../contracts/claim.ts';
 import type { JsonObject } from '../contracts/json.ts';
 import type { Limits } from '../contracts/limits.ts';
-import type { StoredSize, WorkerStatus } from '../contracts/runtime-api.ts';
 import type { LogHead, NewLog, StoredLog } from '../contracts/store.ts';
+import type { StoredSize, WorkerStatus } from '../contracts/worker.ts';
 import type { Rest, Resting } from '../domain/snapshot.ts';
 import type { WorkerState } from '../domain/state.ts';
 import { totalBytesOf } from '../domain/stored-files.ts';

@@ -1,6 +1,6 @@
 import type { Limits } from '../contracts/limits.ts';
-import type { ListWorkers, StoredSize, WorkerStatus } from '../contracts/runtime-api.ts';
 import { limitReached, RuntimeError } from '../contracts/runtime-error.ts';
+import type { ListWorkers, StoredSize, WorkerStatus } from '../contracts/worker.ts';
 import { Claims } from '../domain/claims.ts';
 import { growthBetween } from '../domain/growth.ts';
 import type { WorkerState } from '../domain/state.ts';

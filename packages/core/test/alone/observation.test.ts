@@ -9,7 +9,7 @@ import {
   type Run,
 } from '../../src/contracts/engine.ts';
 import type { WorkerEvent } from '../../src/contracts/event.ts';
-import type { Observation, WatchItem } from '../../src/contracts/runtime-api.ts';
+import type { Observation, WatchItem } from '../../src/contracts/observation.ts';
 import type { RuntimeStore } from '../../src/contracts/store.ts';
 import { memoryStore } from '../../src/memory-store/memory-store.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';

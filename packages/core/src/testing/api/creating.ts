@@ -1,6 +1,6 @@
 import { bundleDigest } from '../../commands/bundles.ts';
-import type { CreateWorker } from '../../contracts/runtime-api.ts';
 import type { ErrorCode } from '../../contracts/runtime-error.ts';
+import type { CreateWorker } from '../../contracts/worker.ts';
 import { BUNDLE, DIGEST, PROFILES } from './bundles.ts';
 import type { Contract } from './contract.ts';
 

@@ -1,5 +1,5 @@
 import type { WorkerEvent } from '../../contracts/event.ts';
-import type { ArchivedHistory } from '../../contracts/runtime-api.ts';
+import type { ArchivedHistory } from '../../contracts/worker.ts';
 import type { ScriptStep } from '../engine/script.ts';
 import type { Contract } from './contract.ts';
 import type { Scene } from './scene.ts';

@@ -1,4 +1,4 @@
-import type { ListWorkers, UpdateWorker } from '../../contracts/runtime-api.ts';
+import type { ListWorkers, UpdateWorker } from '../../contracts/worker.ts';
 import type { Contract } from './contract.ts';
 import { type Scene, wrong } from './scene.ts';
 

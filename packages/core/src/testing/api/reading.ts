@@ -1,6 +1,6 @@
 import type { Cursor } from '../../contracts/cursor.ts';
 import type { EventType, WorkerEvent } from '../../contracts/event.ts';
-import type { Page } from '../../contracts/runtime-api.ts';
+import type { Page } from '../../contracts/page.ts';
 import type { TranscriptItem } from '../../contracts/transcript.ts';
 import type { Contract } from './contract.ts';
 import { type Scene, wrong } from './scene.ts';

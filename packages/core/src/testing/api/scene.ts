@@ -1,15 +1,11 @@
 import type { Cursor } from '../../contracts/cursor.ts';
 import { inputText } from '../../contracts/engine.ts';
 import type { EventType, WorkerEvent } from '../../contracts/event.ts';
-import type {
-  CreateWorker,
-  Page,
-  RuntimeApi,
-  WorkerDetail,
-  WorkerInput,
-} from '../../contracts/runtime-api.ts';
+import type { Page } from '../../contracts/page.ts';
+import type { RuntimeApi } from '../../contracts/runtime-api.ts';
 import type { ErrorCode } from '../../contracts/runtime-error.ts';
 import type { ServedArchives } from '../../contracts/served-archives.ts';
+import type { CreateWorker, WorkerDetail, WorkerInput } from '../../contracts/worker.ts';
 import type { ScriptStep } from '../engine/script.ts';
 import type { ScriptedEngine } from '../scripted-engine.ts';
 import type { TestContext } from '../store/harness.ts';

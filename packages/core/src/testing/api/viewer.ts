@@ -1,11 +1,7 @@
 import type { Cursor } from '../../contracts/cursor.ts';
 import type { WorkerEvent } from '../../contracts/event.ts';
-import type {
-  InFlightMessage,
-  Observation,
-  ObserveOptions,
-  RuntimeApi,
-} from '../../contracts/runtime-api.ts';
+import type { InFlightMessage, Observation, ObserveOptions } from '../../contracts/observation.ts';
+import type { RuntimeApi } from '../../contracts/runtime-api.ts';
 import type { TestContext } from '../store/harness.ts';
 import { Waiters } from './waiters.ts';
 

@@ -1,4 +1,4 @@
-import type { WorkerWait } from '../../contracts/runtime-api.ts';
+import type { WorkerWait } from '../../contracts/worker.ts';
 import type { Contract } from './contract.ts';
 import type { Scene } from './scene.ts';
 

@@ -1,5 +1,7 @@
 import type { Cursor } from '../../contracts/cursor.ts';
-import type { RuntimeApi, WatchItem, WorkerSummary } from '../../contracts/runtime-api.ts';
+import type { WatchItem } from '../../contracts/observation.ts';
+import type { RuntimeApi } from '../../contracts/runtime-api.ts';
+import type { WorkerSummary } from '../../contracts/worker.ts';
 import type { TestContext } from '../store/harness.ts';
 import { Waiters } from './waiters.ts';
 

@@ -1,5 +1,5 @@
 import type { Cursor } from '../../contracts/cursor.ts';
-import type { WorkerSummary } from '../../contracts/runtime-api.ts';
+import type { WorkerSummary } from '../../contracts/worker.ts';
 import type { Contract } from './contract.ts';
 import { Watcher } from './watcher.ts';
 

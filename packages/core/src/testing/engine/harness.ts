@@ -1,6 +1,6 @@
 import type { Engine } from '../../contracts/engine.ts';
 import type { JsonObject } from '../../contracts/json.ts';
-import type { WorkerInput } from '../../contracts/runtime-api.ts';
+import type { WorkerInput } from '../../contracts/worker.ts';
 
 /** The engine under test, and inputs that make it do what the tests need. Each test has its own harness. */
 export interface EngineHarness {

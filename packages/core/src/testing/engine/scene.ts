@@ -1,5 +1,6 @@
 import type { WorkerEvent } from '../../contracts/event.ts';
-import type { InputReceipt, WorkerInput } from '../../contracts/runtime-api.ts';
+import type { InputReceipt } from '../../contracts/run.ts';
+import type { WorkerInput } from '../../contracts/worker.ts';
 import { memoryStore } from '../../memory-store/memory-store.ts';
 import { Runtime } from '../../runtime/runtime.ts';
 import type { Declare } from '../declare.ts';

@@ -1,5 +1,5 @@
 import type { Answer, EngineContext, EngineOutput, Question, Run, RunInput } from '../../contracts/engine.ts';
-import type { CreateWorker } from '../../contracts/runtime-api.ts';
+import type { CreateWorker } from '../../contracts/worker.ts';
 
 /**
  * A step that waits or throws. If the signal of the run (of the execution, for an attach or a detach) aborts,
