@@ -3,6 +3,7 @@ import type { FileContent, FileDescription, ForkWorker } from '@worker-runtime/c
 import type { UsageQuery, UsageReport } from '@worker-runtime/core/views';
 import { Connection } from './connection.ts';
 import { assertDigest } from './file-digest.ts';
+import { assertKnown } from './known-options.ts';
 import { baseOf, type ClientOptions, type Timing, timingOf } from './options.ts';
 import { pathSegment } from './path-segment.ts';
 import { listQueryOf, queryOf } from './query.ts';
@@ -48,6 +49,12 @@ const MEDIA_TYPE_PATTERN = /^[!-.0-:<-~]+\/[!-.0-:<-~]+$/;
 
 /** The additional time that a file may take on its way. */
 const TRANSFER_MS = 60_000;
+
+const STREAM_OPTIONS: readonly (keyof (Api.WatchOptions & AcrossRestarts))[] = [
+  'signal',
+  'acrossRestarts',
+  'onConnection',
+];
 
 /** True if a URL can carry the text unchanged: no surrogate without its other half. */
 const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text);
@@ -117,6 +124,7 @@ class HttpRuntimeClient implements RuntimeClient {
     request: Api.CreateWorker | ForkWorker,
     options: Api.IdempotencyOptions,
   ): Promise<Api.CreateReceipt> {
+    assertKnown(options, 'idempotencyKey');
     const { headers, body } = await this.#connection.call({
       method: 'POST',
       path,
@@ -151,6 +159,7 @@ class HttpRuntimeClient implements RuntimeClient {
     input: Api.WorkerInput,
     options: SendOptions = {},
   ): Promise<Api.InputReceipt> {
+    assertKnown(options, 'idempotencyKey', 'traceparent', 'waitMs', 'signal');
     const { waitMs = 0, signal, ...keyed } = options;
     if (!(waitMs > 0)) return this.#input(workerId, input, keyed, 0);
     if (waitMs <= MAX_WAIT_MS && signal === undefined) return this.#input(workerId, input, keyed, waitMs);
@@ -166,6 +175,7 @@ class HttpRuntimeClient implements RuntimeClient {
   }
 
   async waitForRun(workerId: string, runId: string, options: Api.WaitOptions = {}): Promise<Api.RunWait> {
+    assertKnown(options, 'waitMs', 'signal');
     return this.#awaitRun(workerId, runId, options, false);
   }
 
@@ -317,11 +327,19 @@ class HttpRuntimeClient implements RuntimeClient {
     options: Api.ObserveOptions & AcrossRestarts = {},
   ): AsyncIterable<Api.Observation> {
     const { after, deltas = true } = options;
-    return resumedStream(() => new WorkerFeed(workerId, after, deltas), this.#stream(options));
+    const createFeed = () => {
+      assertKnown(options, 'after', 'deltas', ...STREAM_OPTIONS);
+      return new WorkerFeed(workerId, after, deltas);
+    };
+    return resumedStream(createFeed, this.#stream(options));
   }
 
   watch(options: Api.WatchOptions & AcrossRestarts = {}): AsyncIterable<Api.WatchItem> {
-    return resumedStream(() => new WatchFeed(options.after), this.#stream(options));
+    const createFeed = () => {
+      assertKnown(options, 'after', ...STREAM_OPTIONS);
+      return new WatchFeed(options.after);
+    };
+    return resumedStream(createFeed, this.#stream(options));
   }
 
   #stream({

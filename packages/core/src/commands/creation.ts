@@ -27,7 +27,7 @@ import type { Workers } from '../workers/workers.ts';
 import type { Bundles } from './bundles.ts';
 import { assertConfig, assertContinues, assertTools, configDigestOf, engineNamed } from './engine-checks.ts';
 import type { Receipt } from './inputs.ts';
-import { type CheckedInput, checkCall, checkCreate, checkInput } from './requests.ts';
+import { type CheckedInput, checkCall, checkCreate, checkInput, checkOptions } from './requests.ts';
 
 export interface CreationOptions {
   readonly limits: Limits;
@@ -80,10 +80,12 @@ export class Creation {
   /** Creates a Worker. `delegator` is the parent whose engine asks for it; null for any other caller. */
   async create(
     request: CreateWorker,
-    { idempotencyKey, permits, ...options }: IdempotencyOptions & CallOptions,
+    options: IdempotencyOptions & CallOptions,
     delegator: Worker | null = null,
   ): Promise<Created> {
     const { limits, workers, hooks, assertRunning } = this.#options;
+    const { idempotencyKey, permits } = options;
+    checkOptions('creation', options);
     checkCreate(request, limits);
     const call = checkCall(options);
     const checked =

@@ -18,7 +18,7 @@ import { type PrivateRecord, Worker } from '../workers/worker.ts';
 import type { CreationOptions } from './creation.ts';
 import { assertConfig, assertTools, configDigestOf, engineNamed } from './engine-checks.ts';
 import { ForkHistory } from './fork-history.ts';
-import { checkCall, checkFork } from './requests.ts';
+import { checkCall, checkFork, checkOptions } from './requests.ts';
 
 export interface ForkOptions extends CreationOptions {
   readonly reader: LogReader;
@@ -52,9 +52,11 @@ export class Forks {
   async fork(
     source: Worker,
     request: ForkWorker,
-    { idempotencyKey, permits, ...options }: IdempotencyOptions & CallOptions,
+    options: IdempotencyOptions & CallOptions,
   ): Promise<Forked> {
     const { limits, workers } = this.#options;
+    const { idempotencyKey, permits } = options;
+    checkOptions('creation', options);
     checkFork(request, limits);
     for (const [index, { resource }] of (request.claims ?? []).entries())
       parseResource(resource, `/claims/${index}/resource`);

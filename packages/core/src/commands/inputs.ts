@@ -29,7 +29,7 @@ import type { Live } from '../workers/live.ts';
 import { LogKeys } from '../workers/log-keys.ts';
 import { factsOf } from '../workers/views.ts';
 import type { Worker } from '../workers/worker.ts';
-import { type CheckedInput, checkCall, checkInput, checkTrace, checkWait } from './requests.ts';
+import { type CheckedInput, checkCall, checkInput, checkOptions, checkTrace, checkWait } from './requests.ts';
 import type { RunWaits } from './run-waits.ts';
 
 export interface InputsOptions {
@@ -80,6 +80,7 @@ export class Inputs {
   ): Promise<InputReceipt> {
     const { limits } = this.#options;
     const { traceparent } = options;
+    checkOptions('input', options);
     const content = checkInput(request, limits);
     const { actor } = checkCall(options);
     const input = { content, traceparent, actor };

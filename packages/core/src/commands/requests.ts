@@ -216,6 +216,22 @@ export const checkStop = (request: unknown, limits: Limits): void =>
 export const checkCancel = (request: unknown): void =>
   assertShape(objectOf({ runId: stringOf({ min: 1, max: 128 }), reason }), request);
 
+/** The options of a call. Their values are checked where they are used; a misspelt name would have no effect at all. */
+const optionsOf = (...names: readonly string[]): Shape =>
+  objectOf(Object.fromEntries(names.map((option) => [option, anything])));
+
+const OPTIONS = {
+  creation: optionsOf('idempotencyKey', 'actor', 'permits'),
+  input: optionsOf('idempotencyKey', 'traceparent', 'waitMs', 'signal', 'actor'),
+  wait: optionsOf('waitMs', 'signal'),
+  stream: optionsOf('after', 'deltas'),
+  watch: optionsOf('after'),
+} as const;
+
+/** Checks the names of options. @throws INVALID_REQUEST */
+export const checkOptions = (call: keyof typeof OPTIONS, options: object): void =>
+  assertShape(OPTIONS[call], options);
+
 /** @throws INVALID_REQUEST */
 export const checkRunId = (runId: unknown): void =>
   assertShape(objectOf({ runId: stringOf({ min: 1, max: 128 }) }, ['runId']), { runId });

@@ -5,6 +5,7 @@ import {
   checkCancel,
   checkEventQuery,
   checkListQuery,
+  checkOptions,
   checkPageQuery,
   checkResponse,
   checkResume,
@@ -432,6 +433,7 @@ export class Runtime implements ServedRuntime {
 
   async waitForRun(workerId: string, runId: string, options: WaitOptions = {}): Promise<RunWait> {
     checkRunId(runId);
+    checkOptions('wait', options);
     checkWait(options.waitMs);
     return this.#lifecycle.opened().waits.wait(this.#worker(workerId), runId, options);
   }
@@ -580,12 +582,14 @@ export class Runtime implements ServedRuntime {
   /** Opens a stream of one Worker, for transports. The caller closes it. @throws as `events` · LIMIT_REACHED */
   async openStream(workerId: string, options: Omit<ObserveOptions, 'signal'> = {}): Promise<WorkerStream> {
     const { streams } = this.#lifecycle.opened();
+    checkOptions('stream', options);
     return streams.open(this.#worker(workerId), options);
   }
 
   /** Opens a stream of all Workers, for transports. The caller closes it. @throws CURSOR_INVALID · LIMIT_REACHED */
-  openWatch({ after }: Omit<WatchOptions, 'signal'> = {}): WatchStream {
-    return this.#lifecycle.opened().streams.openWatch(after);
+  openWatch(options: Omit<WatchOptions, 'signal'> = {}): WatchStream {
+    checkOptions('watch', options);
+    return this.#lifecycle.opened().streams.openWatch(options.after);
   }
 
   #worker(workerId: string): Worker {

@@ -330,14 +330,15 @@ class ScopedRuntime implements ServedRuntime {
       : new ScopedWorkerStream(stream, () => this.#isVisibleOrGone(workerId));
   }
 
-  openWatch({ after }: Omit<WatchOptions, 'signal'> = {}): WatchStream {
+  openWatch(options: Omit<WatchOptions, 'signal'> = {}): WatchStream {
     this.#assertMay('observe');
-    if (this.#scope.workers === '*') return this.#runtime.openWatch(after === undefined ? {} : { after });
+    if (this.#scope.workers === '*') return this.#runtime.openWatch(options);
+    const { after, ...others } = options;
     // only checks the position: the Workers that left the scope since then are not known
     if (after !== undefined) this.#runtime.openWatch({ after }).close();
     const isResumed = after !== undefined && after !== 'start' && after !== '0';
     return new ScopedWatchStream(
-      this.#runtime.openWatch(),
+      this.#runtime.openWatch(others),
       ({ worker }) => isSelected(this.#scope, worker.labels),
       isResumed,
     );

@@ -13,6 +13,8 @@ const input =
   (api, workerId) =>
     api.sendInput(workerId, wrong(request));
 const creation = (fields: object): Call => create({ engine: 'scripted', ...fields });
+const HELLO = { text: 'hello' };
+const first = <T>(stream: AsyncIterable<T>): Promise<unknown> => stream[Symbol.asyncIterator]().next();
 const claim = { name: 'x', resource: 'fs:/x', mode: 'write' };
 
 /** Invalid requests, each with the JSON pointer of the field that is invalid. */
@@ -106,6 +108,14 @@ const INVALID: readonly (readonly [pointer: string, call: Call])[] = [
   ['/limit', (api) => api.diagnostics({ limit: 0 })],
   ['/limit', (api) => api.listBundles({ limit: 0 })],
   ['/status', (api) => api.listWorkers(wrong({ status: 'asleep' }))],
+  ['/key', (api) => api.createWorker({ engine: 'scripted' }, wrong({ key: 'a' }))],
+  ['/actors', (api, workerId) => api.forkWorker(workerId, {}, wrong({ actors: 'ada' }))],
+  ['/idempotencykey', (api, workerId) => api.sendInput(workerId, HELLO, wrong({ idempotencykey: 'a' }))],
+  ['/waitMS', (api, workerId) => api.sendInput(workerId, HELLO, wrong({ waitMS: 1, idempotencyKey: 'a' }))],
+  ['/waitSeconds', (api, workerId) => api.waitForRun(workerId, 'run_x', wrong({ waitSeconds: 1 }))],
+  ['/from', (api, workerId) => first(api.observe(workerId, wrong({ from: 'start' })))],
+  ['/delta', (api, workerId) => first(api.observe(workerId, wrong({ after: 'start', delta: false })))],
+  ['/since', (api) => first(api.watch(wrong({ since: 'start' })))],
 ];
 
 export const refusingTests = (contract: Contract): void => {
