@@ -10,6 +10,7 @@ import './refusals.ts';
 import './bounded.ts';
 import './kept-texts.ts';
 import './far-away.ts';
+import './slow.ts';
 import './everyone.ts';
 import './unmoved.ts';
 import './focus-kept.ts';

@@ -10,6 +10,7 @@ import { NotFound } from './pages/not-found.tsx';
 import { loadKeysDialog, loadPalette, Shell } from './pages/shell.tsx';
 import { WorkerPage } from './pages/worker-page.tsx';
 import { WorkersPage } from './pages/workers-page.tsx';
+import { Reading } from './parts/reading.tsx';
 import { parseSearch, stringifySearch, textOr, texts, type WorkersSearch } from './search.ts';
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
@@ -150,6 +151,7 @@ export const router = createRouter({
   parseSearch,
   stringifySearch,
   defaultPreload: 'intent',
+  defaultPendingComponent: Reading,
 });
 
 declare module '@tanstack/react-router' {

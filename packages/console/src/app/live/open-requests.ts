@@ -25,6 +25,8 @@ export interface Requests {
   readonly open: readonly InboxItem[];
   /** The requests that were answered while this page was open, the last one first. */
   readonly answered: readonly InboxItem[];
+  /** False while there may be open requests that were not read yet. */
+  readonly isComplete: boolean;
 }
 
 /** The open requests of one runtime, as they were read last. */
@@ -52,6 +54,7 @@ export class OpenRequests extends Source<Requests> {
   /** The requests that this page answered. */
   readonly #own = new Set<string>();
   #answered: readonly InboxItem[] = [];
+  #isComplete = false;
 
   constructor(backend: Backend, workers: Workers) {
     super();
@@ -80,6 +83,7 @@ export class OpenRequests extends Source<Requests> {
         one.request.openedAt < other.request.openedAt ? -1 : 1,
       ),
       answered: this.#answered.filter(({ request }) => !open.has(request.requestId)),
+      isComplete: this.#isComplete,
     };
   }
 
@@ -111,6 +115,13 @@ export class OpenRequests extends Source<Requests> {
           this.#follow();
         });
     }
+    const isRead = [...this.#asked.values()].every(
+      ({ isReading, waiting }) => !isReading && waiting !== null,
+    );
+    const isComplete = this.#workers.get().isComplete && isRead;
+    if (isComplete === this.#isComplete) return;
+    this.#isComplete = isComplete;
+    this.changed();
   }
 
   async #read(runtime: ConnectedRuntime, asked: Asked, waiting: string): Promise<void> {

@@ -16,6 +16,7 @@ import { Archived } from '../parts/archived.tsx';
 import { Button } from '../parts/button.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { ArrowDown, History } from '../parts/icons.ts';
+import { Reading } from '../parts/reading.tsx';
 import { ScrollRegion } from '../parts/scroll-region.tsx';
 import { useSettling } from '../parts/settling.ts';
 import { Composer } from './composer.tsx';
@@ -270,6 +271,7 @@ export const ConversationView = () => {
       )}
       <ScrollRegion ref={scroller} className={styles.scroller} onScroll={onScroll} aria-label="Conversation">
         <div ref={content} className={styles.content} data-loaded={state.isLoaded}>
+          {!state.isLoaded && state.ended === null && <Reading />}
           {state.isLoaded && (
             <>
               {state.hasOlder && !isReplay ? (

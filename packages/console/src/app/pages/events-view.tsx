@@ -11,6 +11,7 @@ import { buttonClass } from '../parts/button.tsx';
 import { CopyButton } from '../parts/copyable.tsx';
 import { numberText } from '../parts/duration.ts';
 import { ChevronRight, Download, ListFilter } from '../parts/icons.ts';
+import { Reading } from '../parts/reading.tsx';
 import { ScrollRegion, ScrollText } from '../parts/scroll-region.tsx';
 import { useHeld } from '../parts/use-held.ts';
 import { gistOf, isFailure } from './event-gist.ts';
@@ -293,6 +294,7 @@ export const EventsView = () => {
           })}
         </div>
         <div className={styles.older}>
+          {!isLoaded && state.ended === null && <Reading />}
           {isLoaded && hasOlder && !isBefore && (
             <OlderButton thread={thread} name={`Earlier than ${first}`} />
           )}

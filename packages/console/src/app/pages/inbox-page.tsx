@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'react';
 import { RequestCard } from '../conversation/request-card.tsx';
 import { ValueView } from '../conversation/value-view.tsx';
 import type { InboxItem, Requests } from '../live/open-requests.ts';
-import { backend, openRequests, workers } from '../live/server.ts';
+import { backend, openRequests } from '../live/server.ts';
 import { useSource } from '../live/source.ts';
 import { AbsentRuntimes } from '../parts/absent-runtimes.tsx';
 import { announce } from '../parts/announce.ts';
@@ -14,6 +14,7 @@ import { Empty } from '../parts/empty.tsx';
 import { Inbox } from '../parts/icons.ts';
 import { inOrder } from '../parts/in-order.ts';
 import { Page } from '../parts/page.tsx';
+import { Reading } from '../parts/reading.tsx';
 import { useSettling } from '../parts/settling.ts';
 import { Moment } from '../parts/time.tsx';
 import { useKeys } from '../parts/use-keys.ts';
@@ -151,9 +152,8 @@ const useInPlace = ({ open, answered }: Requests) => {
 /** All requests of all runtimes, the oldest first. What is answered stays at its place until the person leaves the page, with who answered it. */
 export const InboxPage = () => {
   const requests = useSource(openRequests);
-  const { open } = requests;
+  const { open, isComplete } = requests;
   const { shown, earlier } = useInPlace(requests);
-  const { isComplete } = useSource(workers);
   const navigate = useNavigate();
   const list = useRef<HTMLDivElement>(null);
   useSettling(list);
@@ -222,6 +222,7 @@ export const InboxPage = () => {
         {shown.map((item) => (
           <InboxCard key={item.request.requestId} item={item} />
         ))}
+        {open.length === 0 && !isComplete && <Reading />}
         {open.length === 0 && isComplete && (
           <Empty title="Nobody waits for you" icon={<Inbox size={24} aria-hidden />}>
             <p>

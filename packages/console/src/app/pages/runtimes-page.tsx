@@ -10,6 +10,7 @@ import { Button } from '../parts/button.tsx';
 import { numberText } from '../parts/duration.ts';
 import { inOrder } from '../parts/in-order.ts';
 import { Page } from '../parts/page.tsx';
+import { Reading } from '../parts/reading.tsx';
 import { StatusMark } from '../parts/status.tsx';
 import { Age, Moment } from '../parts/time.tsx';
 import styles from './runtimes-page.module.css';
@@ -211,11 +212,12 @@ const Summary = ({
 
 /** The runtimes behind this server. */
 export const RuntimesPage = () => {
-  const { items, unknown } = useSource(backend);
+  const { items, unknown, isLoaded } = useSource(backend);
   // counts and status as they are now
   useEffect(() => void backend.refresh(), []);
   return (
     <Page title="Runtimes">
+      {!isLoaded && <Reading />}
       {items.map((runtime) => (
         <RuntimeCard key={runtime.runtimeId} runtime={runtime} />
       ))}

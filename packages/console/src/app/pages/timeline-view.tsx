@@ -6,6 +6,7 @@ import { Button } from '../parts/button.tsx';
 import { durationText, numberText } from '../parts/duration.ts';
 import { Empty } from '../parts/empty.tsx';
 import { ZoomIn, ZoomOut } from '../parts/icons.ts';
+import { Reading } from '../parts/reading.tsx';
 import { ScrollRegion } from '../parts/scroll-region.tsx';
 import { Moment } from '../parts/time.tsx';
 import { useKeys } from '../parts/use-keys.ts';
@@ -67,7 +68,7 @@ const BarLine = ({
 /** The runs of a Worker as bars. All runs have one scale, and the idle time between them is cut out. */
 export const TimelineView = () => {
   const { thread } = useWorker();
-  const { events, isLoaded, hasOlder } = useSource(thread);
+  const { events, isLoaded, hasOlder, ended } = useSource(thread);
   const now = useNow();
   const [zoom, setZoom] = useState(1);
   const list = useRef<HTMLDivElement>(null);
@@ -90,6 +91,7 @@ export const TimelineView = () => {
     '-': () => change(1 / ZOOM),
     0: () => zoomTo(1),
   });
+  if (!isLoaded && ended === null) return <Reading />;
   if (isLoaded && runs.length === 0)
     return (
       <Empty title="No runs yet">

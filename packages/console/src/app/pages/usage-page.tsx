@@ -11,6 +11,7 @@ import { numberText } from '../parts/duration.ts';
 import { Empty } from '../parts/empty.tsx';
 import field from '../parts/field.module.css';
 import { Page } from '../parts/page.tsx';
+import { Reading } from '../parts/reading.tsx';
 import styles from './usage-page.module.css';
 import { sumUp, type UsageSum, type UsageSums } from './usage-sums.ts';
 import { nameOf } from './worker-list.ts';
@@ -313,6 +314,7 @@ export const UsagePage = () => {
   return (
     <Page title="Usage">
       <Filters days={days} label={label} />
+      {state === null && <Reading />}
       {state && 'failure' in state && <p role="alert">The usage could not be read: {state.failure}</p>}
       {found?.missing.map(({ name, reason }) => (
         <p key={name} role="alert">

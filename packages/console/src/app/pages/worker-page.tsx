@@ -8,6 +8,7 @@ import { Thread } from '../live/thread.ts';
 import { conditionOf } from '../parts/condition.ts';
 import { Empty } from '../parts/empty.tsx';
 import { ArrowLeft } from '../parts/icons.ts';
+import { Reading } from '../parts/reading.tsx';
 import { Status } from '../parts/status.tsx';
 import { useTitle } from '../parts/use-title.ts';
 import { WorkerContext } from './worker-context.ts';
@@ -93,7 +94,7 @@ export const WorkerPage = () => {
         </p>
       </Empty>
     );
-  if (context === null) return null;
+  if (context === null) return <Reading />;
   return (
     <WorkerContext value={context}>
       <div className={styles.page}>

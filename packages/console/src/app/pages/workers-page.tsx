@@ -11,6 +11,7 @@ import { CONDITION_WORDS, conditionOf } from '../parts/condition.ts';
 import { numberText } from '../parts/duration.ts';
 import { ListFilter, Plus, Search, X } from '../parts/icons.ts';
 import { inOrder } from '../parts/in-order.ts';
+import { Reading } from '../parts/reading.tsx';
 import { ScrollRegion } from '../parts/scroll-region.tsx';
 import { StatusMark } from '../parts/status.tsx';
 import { Age } from '../parts/time.tsx';
@@ -378,6 +379,7 @@ export const WorkersPage = () => {
         </div>
       )}
 
+      {items.length === 0 && !isComplete && <Reading />}
       {items.length === 0 && isComplete && <FirstWorker runtime={runtimes[0]} />}
       {items.length > 0 && list.workers.length === 0 && (
         <p className={styles.none}>None of the {numberText(items.length)} Workers fits these filters.</p>
