@@ -1,5 +1,6 @@
 /** A page that was opened once works on without a connection. */
 import { browserTest, openPage } from '@worker-runtime/test-environment/browser';
+import { untilAllLoaded } from './all-loaded.ts';
 import { Served } from './served.ts';
 import { until } from './until.ts';
 
@@ -9,12 +10,7 @@ browserTest('P92: a page that has lost its connection opens every other page', a
   const served = await Served.start(t);
   await served.runtime.createWorker({ engine: 'scripted', workerId: 'ada' });
   const { page, context, misdeeds } = await openPage(t, served.url);
-  // the files of all pages come after those of the first one
-  await until(
-    page,
-    `['usage-page', 'palette', 'conversation-view'].every((name) =>
-      performance.getEntriesByType('resource').some((one) => one.name.includes(name) && one.responseEnd > 0))`,
-  );
+  await untilAllLoaded(page);
   await page.evaluate('globalThis.isTheFirst = true');
   await context.setOffline(true);
   await page.keyboard.press('Control+k');

@@ -41,7 +41,7 @@ browserTest('P103: the focus stays at a request that is answered, here or elsewh
   await runtime.sendInput('upgrade', { text: 'Then migrate production.', whenBusy: 'queue' });
   await new WorkerPage(page).open(url, runtimeId, 'upgrade');
   await press(page, 'Allow');
-  await new WorkerPage(page).shows('Done.');
+  await page.locator('[data-open="true"]').waitFor({ state: 'detached' });
   t.is(await focused(page, '[data-request][data-open="false"]'), null);
   await assertHarmless(t, opened);
 });

@@ -1,6 +1,7 @@
 import { inputText } from '@worker-runtime/core';
 import { browserTest, openPage } from '@worker-runtime/test-environment/browser';
 import type { ExecutionContext } from 'ava';
+import { untilAllLoaded } from './all-loaded.ts';
 import { expected, WorkerPage } from './pages/worker-page.ts';
 import { Served } from './served.ts';
 import { until } from './until.ts';
@@ -185,7 +186,7 @@ browserTest('P38: an idle page sends no requests', async (t) => {
       await page.open(served.url, runtimeId, 'ada', view);
       await tab.locator(sign).first().waitFor();
       await tab.locator('[data-connection="live"]').waitFor();
-      await tab.waitForLoadState('networkidle');
+      await untilAllLoaded(tab);
       const sent: string[] = [];
       tab.on('request', (request) => sent.push(request.url()));
       // an event of the page after six seconds, in which a poll would show
