@@ -200,6 +200,30 @@ browserTest('P38: an idle page sends no requests', async (t) => {
   );
 });
 
+browserTest('P38: a conversation that grows faster than it scrolls stays at its end', async (t) => {
+  const { served, runtimeId, say } = await serveAda(t);
+  for (let at = 0; at < 10; at += 1) await say(`input ${at}`);
+  const { page: tab } = await openPage(t, served.url);
+  const page = new WorkerPage(tab);
+  await page.open(served.url, runtimeId, 'ada');
+  await page.isLoaded();
+  const box = `document.querySelector('[aria-label="Conversation"]')`;
+  const isAtEnd = `${box}.scrollTop > 0 && ${box}.scrollHeight - ${box}.scrollTop - ${box}.clientHeight < 5`;
+  await until(tab, isAtEnd);
+  // what comes between a move to the end and the event of that move
+  await tab.evaluate(`
+    const more = document.createElement('div');
+    more.style.height = '400px';
+    ${box}.firstElementChild.append(more);
+    ${box}.scrollTop += 100;
+  `);
+  await until(tab, isAtEnd);
+  await tab.evaluate(`${box}.scrollTop -= 200`);
+  await say('below');
+  await tab.getByRole('button', { name: 'New below' }).waitFor();
+  t.false(await tab.evaluate<boolean>(isAtEnd));
+});
+
 browserTest('P38: earlier pages are read on demand, and the place is kept', async (t) => {
   const { served, runtimeId, say } = await serveAda(t);
   for (let at = 0; at < 40; at += 1) await say(`input ${at}`);

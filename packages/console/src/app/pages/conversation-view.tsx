@@ -189,6 +189,8 @@ export const ConversationView = () => {
   const content = useRef<HTMLDivElement>(null);
   /** True while the view stays at the end. This component alone moves the view. */
   const follows = useRef(true);
+  /** The place and the height at the last scroll. */
+  const scrolled = useRef({ top: 0, height: 0 });
   const [unseen, setUnseen] = useState(false);
   /** The height before earlier events are added, so that the place is kept. */
   const heightBefore = useRef<number | null>(null);
@@ -241,7 +243,12 @@ export const ConversationView = () => {
   const onScroll = (): void => {
     const box = scroller.current;
     if (!box) return;
-    follows.current = box.scrollHeight - box.scrollTop - box.clientHeight < FOLLOW_PX;
+    const { scrollTop, scrollHeight, clientHeight } = box;
+    const { top, height } = scrolled.current;
+    scrolled.current = { top: scrollTop, height: scrollHeight };
+    // content that came since the view was moved may have put the end out of sight: only a person moves back from it
+    if (scrollHeight - scrollTop - clientHeight < FOLLOW_PX) follows.current = true;
+    else if (scrollTop < top && scrollHeight >= height) follows.current = false;
     thread.isAtEnd = follows.current;
     if (follows.current) setUnseen(false);
     if (box.scrollTop < 200 && state.hasOlder && !state.isReadingOlder && !follows.current && !isReplay)
