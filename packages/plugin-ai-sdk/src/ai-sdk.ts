@@ -42,7 +42,8 @@ export const plugin = (options: unknown): RuntimePlugin => {
       });
       host.hooks.opened.tapPromise(async () => {
         // Neither is awaited, because a tool server that is slow or silent must not hold up the start of the runtime.
-        void leftovers.end(host.runtime.runtimeId, host.log);
+        const hasPrograms = Object.values(resolved.mcpServers).some((server) => 'command' in server);
+        if (hasPrograms) void leftovers.end(host.runtime.runtimeId, host.log);
         toolbox.start();
       });
       host.hooks.prepare.tapPromise(async (spec) => {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { RuntimeError } from '@worker-runtime/core';
 import { PostgresServer, WITHOUT_POSTGRES } from '@worker-runtime/test-environment/postgres-server';
 import { TcpProxy } from '@worker-runtime/test-environment/tcp-proxy';
@@ -113,7 +114,7 @@ if (WITHOUT_POSTGRES !== null) {
   test.serial(
     'P43: an owner that gets no answers stops counting, so that another process takes over',
     async (t) => {
-      const { writer, proxy } = await open(t, 'deaf', { leaseMs: 400, answerMs: 300 });
+      const { writer, proxy } = await open(t, 'deaf', { leaseMs: 1_500, answerMs: 1_000 });
       const beat = async (): Promise<number> => {
         const [[found] = []] = await query("select beat from worker_runtime.runtimes where name = 'deaf'");
         return Number(found);
@@ -127,13 +128,13 @@ if (WITHOUT_POSTGRES !== null) {
       const leaseAge = (): number =>
         writer.store.metrics?.().find(({ name }) => name === 'store_lease_age_seconds')?.values[0]?.value ??
         0;
-      while (leaseAge() < 2) await new Promise((resolve) => setImmediate(resolve));
+      while (leaseAge() < 4) await delay(20);
       t.true((await beat()) <= last + 1, 'at most the beat that was on its way');
     },
   );
 
   test.serial('P42: a statement that arrives after its doubt was settled changes nothing', async (t) => {
-    const { writer, proxy } = await open(t, 'late', { answerMs: 300 });
+    const { writer, proxy } = await open(t, 'late', { answerMs: 1_000 });
     const held = proxy.hold();
     const adding = codeOf(writer.add('log_a', 'late'));
     await held;
@@ -148,7 +149,7 @@ if (WITHOUT_POSTGRES !== null) {
   test.serial(
     'P42: a statement of an owner that arrives after a takeover changes nothing, even if groups are pruned',
     async (t) => {
-      const { writer, proxy } = await open(t, 'late-owner', { answerMs: 300 });
+      const { writer, proxy } = await open(t, 'late-owner', { answerMs: 1_000 });
       const held = proxy.hold();
       const adding = codeOf(writer.add('log_a', 'late'));
       await held;
@@ -243,7 +244,7 @@ if (WITHOUT_POSTGRES !== null) {
 
   test.serial('P42: a state that arrives after a later one of the same owner changes nothing', async (t) => {
     for (const earlier of [null, 'earlier']) {
-      const { writer, proxy } = await open(t, `late-state-${earlier}`, { answerMs: 300 });
+      const { writer, proxy } = await open(t, `late-state-${earlier}`, { answerMs: 1_000 });
       if (earlier !== null) await put(writer, earlier);
       else await writer.store.putBundle({ digest: 'ab', body: new Uint8Array(1) });
       const held = proxy.hold();
