@@ -189,8 +189,8 @@ export const ConversationView = () => {
   const content = useRef<HTMLDivElement>(null);
   /** True while the view stays at the end. This component alone moves the view. */
   const follows = useRef(true);
-  /** The place and the height at the last scroll. */
-  const scrolled = useRef({ top: 0, height: 0 });
+  /** The place, the height and the first event at the last scroll. */
+  const scrolled = useRef({ top: 0, height: 0, first: 0 });
   const [unseen, setUnseen] = useState(false);
   /** The height before earlier events are added, so that the place is kept. */
   const heightBefore = useRef<number | null>(null);
@@ -225,10 +225,11 @@ export const ConversationView = () => {
     return () => observer.disconnect();
   }, [state.isLoaded]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the place is set once, when the thread is loaded
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the thread was loaded, or has removed its oldest events, which may not change the height
   useLayoutEffect(() => {
-    if (follows.current && scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
-  }, [state.isLoaded]);
+    const box = scroller.current;
+    if (follows.current && box && !box.querySelector(IN_HAND)) box.scrollTop = box.scrollHeight;
+  }, [state.isLoaded, firstSeq]);
 
   const readOlder = (): void => {
     heightBefore.current = scroller.current?.scrollHeight ?? null;
@@ -244,11 +245,11 @@ export const ConversationView = () => {
     const box = scroller.current;
     if (!box) return;
     const { scrollTop, scrollHeight, clientHeight } = box;
-    const { top, height } = scrolled.current;
-    scrolled.current = { top: scrollTop, height: scrollHeight };
-    // content that came since the view was moved may have put the end out of sight: only a person moves back from it
+    const { top, height, first } = scrolled.current;
+    scrolled.current = { top: scrollTop, height: scrollHeight, first: firstSeq };
+    // content that came or went since the view was moved may have put the end out of sight: only a person moves back from it
     if (scrollHeight - scrollTop - clientHeight < FOLLOW_PX) follows.current = true;
-    else if (scrollTop < top && scrollHeight >= height) follows.current = false;
+    else if (scrollTop < top && scrollHeight >= height && first === firstSeq) follows.current = false;
     thread.isAtEnd = follows.current;
     if (follows.current) setUnseen(false);
     if (box.scrollTop < 200 && state.hasOlder && !state.isReadingOlder && !follows.current && !isReplay)
