@@ -1,8 +1,8 @@
 import { limitReached, type ServedRuntime, Shares } from '@worker-runtime/core/plugin-kit';
 
 /**
- * Divides the subscriptions of each runtime among the callers of its sockets: one socket can have as many as a thousand connections of
- * other protocols.
+ * Divides the subscriptions of each runtime among the callers of its sockets. The limit of connections does not do that, because one
+ * socket has many subscriptions.
  */
 export class SubscriptionShares {
   /** By the id of the runtime. */

@@ -26,7 +26,7 @@ import { useWorker } from './worker-context.ts';
 /** A request that a person points at, or answers. */
 const IN_HAND = '[data-open="true"]:is(:hover, :focus-within)';
 
-/** The number of blocks that are announced at once: after a time without a connection, nobody wants to hear all of them. */
+/** The number of blocks that are announced at once. After a time without a connection, there may be hundreds of new ones. */
 const ANNOUNCED = 3;
 
 /** The distance from the end within which the view follows what is added. */
